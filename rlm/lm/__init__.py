@@ -1,0 +1,1 @@
+"""Models: the port (`base`) and the adapters that speak to providers."""

@@ -1,0 +1,1 @@
+"""Places where generated code runs: the port (`base`) and one module for each kind."""
