@@ -1,7 +1,7 @@
 """Everything that `rlm` raises, in one tree.
 
 * RLMError
-  + ConfigurationError        the caller asked for something impossible; raised at once, never recorded
+  + ConfigurationError        the caller asked for the impossible; raised at once, not recorded
   + ParseError                a model's reply holds no action; it becomes a repair request
   + RunError                  recorded on the trace and kept on the Result
     x BudgetExceeded          a limit is reached
@@ -25,11 +25,11 @@ The model's own mistakes are not in this tree: they are its next observation.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from decimal import Decimal
 
 __all__ = [
     "Aborted",

@@ -94,12 +94,12 @@ class Price(BaseModel):
 
     def bound(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return the most that a request with at most these tokens can cost."""
-        rates = [self, *(price for _, price in self.tiers)]
+        rates = [self, *(price for above, price in self.tiers if input_tokens > above)]
+        zero = Decimal(0)
         return max(
-            input_tokens * max(rate.input, rate.cached_input or 0, rate.cache_write or 0)
-            + output_tokens * max(rate.output, rate.reasoning or 0)
+            input_tokens * max(rate.input, rate.cached_input or zero, rate.cache_write or zero)
+            + output_tokens * max(rate.output, rate.reasoning or zero)
             for rate in rates
-            if rate is self or input_tokens > min(above for above, _ in self.tiers)
         )
 
 

@@ -1,0 +1,70 @@
+"""Logs as files: `<folder>/<run>.jsonl`, and `<folder>/blobs/<sha256>` beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from rlm.errors import ConfigurationError
+
+__all__ = ["FileLog"]
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+
+
+class FileLog:
+    """One run's log as a file, appended line by line with one system call each.
+
+    A killed process loses at most the line that it was writing. Raises ConfigurationError when
+    the folder cannot be made or written, before anything is spent.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], run: str) -> None:
+        self._folder = Path(folder).expanduser()
+        self._path = self._folder / f"{run}.jsonl"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(
+                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write a log into {str(self._folder)!r}: {error.strerror}; choose another "
+                "folder with log_dir=…, or log_dir=None for no log"
+            ) from None
+
+    @property
+    def location(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
+    def append(self, line: bytes) -> None:
+        """Write one line."""
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def put_blob(self, content: bytes) -> str:
+        """Keep content once, under its hash."""
+        digest = hashlib.sha256(content).hexdigest()
+        self._keep(digest, content)
+        return f"sha256:{digest}"
+
+    def close(self) -> None:
+        """Close the file; may be called again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _keep(self, digest: str, content: bytes) -> None:
+        blobs = self._folder / "blobs"
+        final = blobs / digest
+        if final.exists():
+            return
+        blobs.mkdir(exist_ok=True)
+        fd, temporary = tempfile.mkstemp(dir=blobs)
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(final)  # whole or not at all, whoever else writes the same

@@ -1,0 +1,227 @@
+"""The ordered facts of a run, in memory and, line by line, in its log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rlm.errors import ConfigurationError
+from rlm.events import SCHEMA_VERSION, Delta, Event, read_event
+from rlm.redaction import Redactor
+
+if TYPE_CHECKING:
+    from rlm.store.base import LogWriter
+
+__all__ = ["BLOB_OVER", "Sink", "Trace"]
+
+Sink = Callable[[Event | Delta], None]
+"""Takes every event and every delta of a run, in order; it observes and changes nothing."""
+
+E = TypeVar("E", bound=Event)
+
+BLOB_OVER = 64 * 1024
+"""Characters of a value above which a log holds its hash instead."""
+
+_log = logging.getLogger("rlm")
+
+
+class Trace:
+    """The ordered facts of one run.
+
+    `emit` is the only way in: it numbers the event, takes secrets out, appends it to the log and
+    hands it to the sinks. A sink that raises is reported once, under the logger `rlm`, and not
+    asked again; a log that cannot be written likewise, and `damaged` says so.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        *,
+        sinks: Iterable[Sink] = (),
+        writer: LogWriter | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self.run = run
+        self.events: list[Event] = []
+        self.damaged: str = ""
+        self.skipped: list[str] = []
+        self._sinks = list(sinks)
+        self._writer = writer
+        self._redactor = redactor or Redactor()
+        self._began = time.monotonic()
+
+    # Writing ----------------------------------------------------------------------------------
+
+    def emit(self, kind: type[E], call: str = "", /, **fields: Any) -> E:
+        """Record a fact and return it as it was recorded."""
+        event = kind(
+            v=SCHEMA_VERSION,
+            run=self.run,
+            call=call,
+            seq=len(self.events),
+            at=datetime.now(UTC),
+            type=_WORDS[kind] if kind in _WORDS else _word(kind),
+            t=round(time.monotonic() - self._began, 6),
+            **fields,
+        )
+        line = event.model_dump_json(exclude_unset=True)
+        clean = self._redactor(line)
+        if clean is not line and clean != line:
+            event, line = kind.model_validate_json(clean), clean
+        self.events.append(event)
+        if self._writer is not None:
+            self._append(self._writer, event, line)
+        self._show(event)
+        return event
+
+    def show(self, delta: Delta) -> None:
+        """Hand a piece of live text to the sinks; it is no fact and is not kept."""
+        if self._sinks:
+            self._show(delta)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody would see a delta."""
+        return bool(self._sinks)
+
+    @property
+    def location(self) -> str:
+        """Where the log is, or `""` when there is none."""
+        return self._writer.location if self._writer else ""
+
+    def redact(self, text: str) -> str:
+        """Return the text without known secrets."""
+        return self._redactor(text)
+
+    def put_blob(self, content: bytes) -> str:
+        """Keep content beside the log and return its reference, or `""` without a log."""
+        return self._writer.put_blob(content) if self._writer else ""
+
+    def close(self) -> None:
+        """End the log."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _append(self, writer: LogWriter, event: Event, line: str) -> None:
+        try:
+            if len(line) > BLOB_OVER:
+                line = _with_blobs(event, writer)
+            writer.append(line.encode() + b"\n")
+        except OSError as error:
+            if not self.damaged:
+                self.damaged = f"the log {writer.location} cannot be written: {error}"
+                _log.error(self.damaged)
+
+    def _show(self, what: Event | Delta) -> None:
+        for sink in list(self._sinks):
+            try:
+                sink(what)
+            except Exception:
+                _log.exception("a sink failed and is not used any more: %r", sink)
+                self._sinks.remove(sink)
+
+    # Reading ----------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def of(self, *kinds: type[E], call: str | None = None) -> list[E]:
+        """Return the events of these types, of one call or of all."""
+        return [e for e in self.events if isinstance(e, kinds) and (call is None or e.call == call)]
+
+    def first(self, kind: type[E], call: str | None = None) -> E | None:
+        """Return the first event of a type, or `None`."""
+        return next(iter(self.of(kind, call=call)), None)
+
+    def last(self, kind: type[E], call: str | None = None) -> E | None:
+        """Return the last event of a type, or `None`."""
+        found = self.of(kind, call=call)
+        return found[-1] if found else None
+
+    def to_jsonl(self) -> str:
+        """Return all events as JSON, one a line, with large values in place."""
+        return "".join(e.model_dump_json(exclude_unset=True) + "\n" for e in self.events)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Trace:
+        """Read a log as far as it is sound; `skipped` says which lines were left out and why.
+
+        Raises ConfigurationError when there is no such file or no line of it is an event.
+        """
+        location = Path(path)
+        try:
+            raw = location.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the log {str(location)!r}: {error.strerror}"
+            ) from None
+        trace = cls("")
+        for number, line in enumerate(raw.split(b"\n"), 1):
+            if line.strip():
+                trace._read_line(number, line, location.parent / "blobs")
+        if not trace.events:
+            raise ConfigurationError(f"{str(location)!r} is not a log of rlm: no line is an event")
+        trace.run = trace.events[0].run
+        return trace
+
+    def _read_line(self, number: int, line: bytes, blobs: Path) -> None:
+        try:
+            fields = json.loads(line)
+            if b'"$ref"' in line:
+                fields = _without_blobs(fields, blobs)
+            self.events.append(read_event(fields))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            self.skipped.append(f"line {number}: {type(error).__name__}: {str(error)[:200]}")
+
+
+_WORDS: dict[type[Event], str] = {}
+
+
+def _word(kind: type[Event]) -> str:
+    word: str = kind.model_fields["type"].annotation.__args__[0]  # type: ignore[union-attr]
+    _WORDS[kind] = word
+    return word
+
+
+def _with_blobs(event: Event, writer: LogWriter) -> str:
+    def walk(value: Any) -> Any:
+        if isinstance(value, str) and len(value) > BLOB_OVER:
+            return {"$ref": writer.put_blob(value.encode("utf-8", "surrogatepass"))}
+        if isinstance(value, dict):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        return value
+
+    fields = walk(event.model_dump(mode="json", exclude_unset=True))
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def _without_blobs(value: Any, blobs: Path) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"$ref"}:
+            return _read_blob(value["$ref"], blobs)
+        return {key: _without_blobs(item, blobs) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_blobs(item, blobs) for item in value]
+    return value
+
+
+def _read_blob(reference: str, blobs: Path) -> str:
+    kind, _, digest = reference.partition(":")
+    if kind != "sha256" or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise ValueError(f"not a reference to a blob: {reference[:80]!r}")
+    content = (blobs / digest).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"the blob {digest[:12]}… does not match its name")
+    return content.decode("utf-8", "surrogatepass")
