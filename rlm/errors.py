@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
 
+    from rlm.usage import Usage
+
 __all__ = [
     "Aborted",
     "AuthenticationFailed",
@@ -99,7 +101,8 @@ class ProviderError(RunError):
     """A model gave no usable answer.
 
     `model` is its name, `retryable` whether the same request may succeed later, `retry_after`
-    the provider's own wish in seconds, `http_status` the code where there was one.
+    the provider's own wish in seconds, `http_status` the code where there was one. `may_be_billed`
+    is false only when the provider certainly did no work; `usage` is what it said it used.
     """
 
     status = "provider_error"
@@ -113,7 +116,11 @@ class ProviderError(RunError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         http_status: int | None = None,
+        may_be_billed: bool = True,
+        usage: Usage | None = None,
     ) -> None:
+        self.may_be_billed = may_be_billed
+        self.usage = usage
         self.model = model
         self.retryable = type(self).retryable if retryable is None else retryable
         self.retry_after = retry_after
