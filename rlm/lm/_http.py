@@ -1,0 +1,136 @@
+"""Connections and clocks: what every adapter that speaks HTTP needs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from rlm.errors import ProviderError, ProviderTimeout
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+__all__ = ["Connections", "PerLoop", "deadline", "proxy_for", "unreachable"]
+
+T = TypeVar("T")
+
+
+class _Lease(Generic[T]):
+    """One opened resource and how many requests are using it."""
+
+    __slots__ = ("resource", "retired", "users")
+
+    def __init__(self, resource: T) -> None:
+        self.resource = resource
+        self.users = 0
+        self.retired = False
+
+
+class PerLoop(Generic[T]):
+    """A resource that belongs to an event loop: opened at first use, one for each loop.
+
+    `aclose` retires the one of the running loop. A request in flight keeps it until it is done,
+    the next request opens a new one: closing after one run never breaks another.
+    """
+
+    def __init__(self, open: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
+        self._open = open
+        self._close = close
+        self._leases: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lease[T]] = WeakKeyDictionary()
+        self._lock = threading.Lock()  # loops of several threads share one adapter
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[T]:
+        """Lend the resource of the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            lease = self._leases.get(loop)
+            if lease is None:
+                lease = self._leases[loop] = _Lease(self._open())
+        lease.users += 1
+        try:
+            yield lease.resource
+        finally:
+            lease.users -= 1
+            if lease.retired and not lease.users:
+                await self._close(lease.resource)
+
+    async def aclose(self) -> None:
+        """Retire the resource of the running loop."""
+        with self._lock:
+            lease = self._leases.pop(asyncio.get_running_loop(), None)
+        if lease is None:
+            return
+        lease.retired = True
+        if not lease.users:
+            await self._close(lease.resource)
+
+
+class Connections(PerLoop["ClientSession"]):
+    """Kept-alive HTTP connections, shared by all adapters that are given the same object.
+
+    Connections are kept apart by host; the number in flight is the run's business and has no
+    limit here. `connect_timeout` is in seconds.
+    """
+
+    def __init__(self, connect_timeout: float = 10) -> None:
+        self._connect_timeout = connect_timeout
+        super().__init__(self._session, _close_session)
+
+    def _session(self) -> ClientSession:
+        import aiohttp
+
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            # the time in all is our own clock's: see `deadline`
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+        )
+
+
+async def _close_session(session: ClientSession) -> None:
+    await session.close()
+
+
+@contextmanager
+def _named_timeout(model: str, seconds: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        message = f"{model}: no answer within {seconds:g} seconds; what was sent may be billed"
+        raise ProviderTimeout(message, model=model) from error
+
+
+@asynccontextmanager
+async def deadline(model: str, seconds: float | None) -> AsyncIterator[None]:
+    """Give what is inside so many seconds by our own clock, then raise ProviderTimeout."""
+    with _named_timeout(model, seconds or 0):
+        async with asyncio.timeout(seconds):
+            yield
+
+
+def unreachable(model: str, error: Exception) -> ProviderError:
+    """Return the error for a connection that could not be made or that broke."""
+    import aiohttp
+
+    connecting = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    reason = "cannot connect" if connecting else "the connection broke"
+    message = f"{model}: {reason}: {type(error).__name__}: {error}"
+    return ProviderError(message, model=model, retryable=True, may_be_billed=not connecting)
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the machine's settings name for this address, if any."""
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
