@@ -1,0 +1,324 @@
+"""The one purse of a run: what was spent, what is held, what is kept back for the last request.
+
+A request holds the most that it can cost before it is sent, and is settled with what it did cost.
+Between the check and the hold nothing is awaited, so on one event loop no lock is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from rlm.errors import BudgetExceeded
+from rlm.limits import Limits
+from rlm.usage import Price, Usage
+
+__all__ = ["Ask", "Budget", "Hold"]
+
+_ZERO = Decimal(0)
+_SHORT_REPLY = 1024  # tokens; a cap is not lowered below this while no reply was seen
+_RESERVED_REPLY = 2048  # tokens kept back for the last reply
+_RESERVED_SHARE = 4  # at most a quarter of a limit is kept back
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one request can use at most: an upper bound of its input, its output cap, its price.
+
+    An unknown price counts as nothing here; a run with a money limit refuses such models at the
+    start.
+    """
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    price: Price | None = None
+
+    def tokens(self, cap: int) -> int:
+        """The most tokens that it can use when its reply is capped at `cap`."""
+        return self.input_tokens + cap
+
+    def cost(self, cap: int) -> Decimal:
+        """The most dollars that it can cost when its reply is capped at `cap`."""
+        return self.price.bound(self.input_tokens, cap) if self.price else _ZERO
+
+
+class Hold:
+    """A reservation: what a request may cost, until it is settled.
+
+    `output_tokens` is the cap to send, which is lower than what was asked when only a lower one
+    is still covered.
+    """
+
+    __slots__ = ("_budget", "_open", "ask", "cost", "output_tokens", "tokens")
+
+    def __init__(self, budget: Budget, ask: Ask, output_tokens: int) -> None:
+        self._budget = budget
+        self._open = True
+        self.ask = ask
+        self.output_tokens = output_tokens
+        self.tokens = ask.tokens(output_tokens)
+        self.cost = ask.cost(output_tokens)
+
+    def settle(self, usage: Usage | None) -> Decimal | None:
+        """Replace the hold by what was used and return its cost; unknown usage keeps the hold."""
+        if usage is None:
+            return self.forfeit()
+        cost = self.ask.price.cost(usage) if self.ask.price else None
+        self._close(usage.total_tokens, cost or _ZERO)
+        self._budget.saw_reply(self.ask.model, usage.output_tokens)
+        return cost
+
+    def forfeit(self) -> Decimal | None:
+        """Count all that was held as spent: the request may be billed, and nobody says how much."""
+        self._close(self.tokens, self.cost)
+        return self.cost if self.ask.price else None
+
+    def release(self) -> None:
+        """Give back what was held: the request cannot be billed."""
+        self._close(0, _ZERO)
+
+    def spend_and_hold_again(self) -> None:
+        """Count the hold as spent and take it once more, for a further attempt.
+
+        Raises BudgetExceeded, with the hold closed, when what is left does not cover another one.
+        """
+        self._budget.charge(self.tokens, self.cost)
+        short = self._budget.shortage(self.ask, self.output_tokens, extra=self)
+        if short is not None:
+            self.release()
+            raise short
+
+    def _close(self, tokens: int, cost: Decimal) -> None:
+        if self._open:
+            self._open = False
+            self._budget.close(self, tokens, cost)
+
+
+class Budget:
+    """The one purse of a run.
+
+    All totals include what is held for requests under way. `reserve` sets aside what the last
+    request of the root needs; only `hold(…, last=True)` may use it.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self.llm_calls = 0
+        self.sub_calls = 0
+        self.tool_calls = 0
+        self.tokens = 0
+        self.cost = _ZERO
+        self.held_tokens = 0
+        self.held_cost = _ZERO
+        self._clock = clock
+        self._began = clock()
+        self._reserved: tuple[int, Decimal] = (0, _ZERO)
+        self._reserved_calls = 0
+        self._seen: dict[str, int] = {}
+        self._open = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    # Requests ---------------------------------------------------------------------------------
+
+    async def hold(self, ask: Ask, *, last: bool = False) -> Hold:
+        """Reserve what a request can cost.
+
+        Waits while holds under way could still make room. When nothing is under way and the full
+        output cap is not covered, the cap is lowered as far as replies seen so far allow. Raises
+        BudgetExceeded when even that is not covered.
+        """
+        if last or not self._waiting:
+            found = self._try(ask, last)
+            if found is not None:
+                return found
+        while True:
+            await self._turn(first=last)
+            found = self._try(ask, last)
+            if found is not None:
+                self._wake()
+                return found
+
+    def _try(self, ask: Ask, last: bool) -> Hold | None:
+        """Return a hold, or `None` when waiting may help; raise when it cannot."""
+        self._check_calls(last)
+        short = self.shortage(ask, ask.output_tokens, last=last)
+        if short is None:
+            return self._take(ask, ask.output_tokens)
+        if self._open:
+            return None
+        cap = self._lower(ask, last)
+        if cap is None:
+            self._wake()
+            raise short
+        return self._take(ask, cap)
+
+    def _take(self, ask: Ask, cap: int) -> Hold:
+        hold = Hold(self, ask, cap)
+        self._open += 1
+        self.llm_calls += 1
+        self.held_tokens += hold.tokens
+        self.held_cost += hold.cost
+        return hold
+
+    def _check_calls(self, last: bool) -> None:
+        cap = self.limits.max_llm_calls
+        reserved = 0 if last else self._reserved_calls
+        if cap is not None and self.llm_calls + reserved >= cap:
+            self._wake()
+            raise BudgetExceeded("max_llm_calls", self.llm_calls, cap)
+
+    def shortage(
+        self, ask: Ask, cap: int, *, last: bool = False, extra: Hold | None = None
+    ) -> BudgetExceeded | None:
+        """Return the limit that such a request would break, or `None`; `extra` is already held."""
+        tokens, cost = self._committed(last)
+        if extra is not None:
+            tokens, cost = tokens - extra.tokens, cost - extra.cost
+        limits = self.limits
+        if limits.max_tokens is not None and tokens + ask.tokens(cap) > limits.max_tokens:
+            return BudgetExceeded("max_tokens", tokens, limits.max_tokens)
+        if limits.max_cost_usd is not None and cost + ask.cost(cap) > limits.max_cost_usd:
+            return BudgetExceeded("max_cost_usd", cost, limits.max_cost_usd)
+        return None
+
+    def _lower(self, ask: Ask, last: bool) -> int | None:
+        """Return the largest cap that is covered and promises a whole reply, or `None`."""
+        least = self._seen.get(ask.model) or min(ask.output_tokens, _SHORT_REPLY)
+        low, high = (1 if last else least), ask.output_tokens
+        if low > high or self.shortage(ask, low, last=last) is not None:
+            return None
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.shortage(ask, middle, last=last) is None:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _committed(self, last: bool) -> tuple[int, Decimal]:
+        reserved_tokens, reserved_cost = (0, _ZERO) if last else self._reserved
+        return (
+            self.tokens + self.held_tokens + reserved_tokens,
+            self.cost + self.held_cost + reserved_cost,
+        )
+
+    def close(self, hold: Hold, tokens: int, cost: Decimal) -> None:
+        """End a hold and count what was used."""
+        self._open -= 1
+        self.held_tokens -= hold.tokens
+        self.held_cost -= hold.cost
+        self.charge(tokens, cost)
+        self._wake()
+
+    def charge(self, tokens: int, cost: Decimal) -> None:
+        """Count what was used."""
+        self.tokens += tokens
+        self.cost += cost
+
+    def saw_reply(self, model: str, output_tokens: int) -> None:
+        """Remember the longest reply of a model: a lower cap would cut one like it off."""
+        self._seen[model] = max(self._seen.get(model, 0), output_tokens)
+
+    def reserve(self, ask: Ask | None) -> None:
+        """Set aside what the root's last request needs, at most a quarter of a limit."""
+        if ask is None:
+            self._reserved, self._reserved_calls = (0, _ZERO), 0
+        else:
+            cap = min(ask.output_tokens, _RESERVED_REPLY)
+            tokens, cost = ask.tokens(cap), ask.cost(cap)
+            if self.limits.max_tokens is not None:
+                tokens = min(tokens, self.limits.max_tokens // _RESERVED_SHARE)
+            if self.limits.max_cost_usd is not None:
+                cost = min(cost, self.limits.max_cost_usd / _RESERVED_SHARE)
+            self._reserved, self._reserved_calls = (tokens, cost), 1
+        self._wake()
+
+    # Waiting: first come, first served; each that is served wakes the next ----------------------
+
+    async def _turn(self, first: bool) -> None:
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if first:
+            self._waiting.appendleft(place)
+        else:
+            self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            else:
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    # Counts and time --------------------------------------------------------------------------
+
+    def count_sub_call(self) -> None:
+        """Count a sub-call, or raise BudgetExceeded."""
+        self._count("sub_calls", "max_sub_calls")
+
+    def count_tool_call(self) -> None:
+        """Count a tool call, or raise BudgetExceeded."""
+        self._count("tool_calls", "max_tool_calls")
+
+    def _count(self, name: str, limit: str) -> None:
+        used, cap = getattr(self, name), getattr(self.limits, limit)
+        if cap is not None and used >= cap:
+            raise BudgetExceeded(limit, used, cap)
+        setattr(self, name, used + 1)
+
+    @property
+    def seconds(self) -> float:
+        """Active time so far."""
+        return self._clock() - self._began
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that is left, or `None` without a limit."""
+        cap = self.limits.max_seconds
+        return None if cap is None else cap - self.seconds
+
+    # What is left -----------------------------------------------------------------------------
+
+    def left(self) -> dict[str, tuple[float, float]]:
+        """Return used and cap of each limit of the whole tree that is set."""
+        used = {
+            "max_llm_calls": self.llm_calls,
+            "max_sub_calls": self.sub_calls,
+            "max_tool_calls": self.tool_calls,
+            "max_tokens": self.tokens + self.held_tokens,
+            "max_cost_usd": float(self.cost + self.held_cost),
+            "max_seconds": self.seconds,
+        }
+        caps = {name: getattr(self.limits, name) for name in used}
+        return {name: (used[name], float(cap)) for name, cap in caps.items() if cap is not None}
+
+    def report(self) -> dict[str, Any]:
+        """Return what was spent, what is left and a forecast, for the cells of a run."""
+        money = self.limits.max_cost_usd
+        left = None if money is None else max(money - self._committed(False)[1], _ZERO)
+        mean = self.cost / self.llm_calls if self.llm_calls and self.cost else None
+        return {
+            "spent_usd": self.cost,
+            "left_usd": left,
+            "tokens": self.tokens,
+            "llm_calls": self.llm_calls,
+            "sub_calls": self.sub_calls,
+            "tool_calls": self.tool_calls,
+            "seconds": round(self.seconds, 1),
+            "limits": {name: cap for name, (_, cap) in self.left().items()},
+            "usd_per_call": mean,
+            "calls_affordable": int(left / mean) if left is not None and mean else None,
+        }
