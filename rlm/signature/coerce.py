@@ -1,0 +1,341 @@
+"""Generous, lossless conversion of what a model gave into what a type asks for."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import binascii
+import enum
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from reprlib import Repr
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+from rlm.errors import ConfigurationError
+from rlm.files import File
+from rlm.signature.output import plain
+from rlm.signature.types import is_union, members, type_text
+
+__all__ = ["Refused", "adapter", "convert", "fits", "match_names", "shown"]
+
+_MONEY = re.compile(
+    r"(?P<sign>[-+]?)\s*(?:[$€£¥₹]|[A-Z]{3}\s)?\s*(?P<inner>[-+]?)"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)\s*(?:[$€£¥₹]|\s[A-Z]{3})?"
+)
+_FENCE = re.compile(r"```[\w-]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+_BULLET = re.compile(r"\s*(?:[-*•]|\d{1,4}[.)])\s+(?=\S)")
+_NOTHING = {"", "none", "null", "n/a", "nil"}
+_ONE_LINE = Repr()
+_ONE_LINE.maxstring = _ONE_LINE.maxother = 120
+_ONE_LINE.maxlong = 60
+
+
+class Refused(ValueError):
+    """A value cannot become what a type asks for; the message says why."""
+
+
+def shown(value: Any) -> str:
+    """Return a bounded, one-line repr of a value."""
+    return _ONE_LINE.repr(value)
+
+
+def adapter(annotation: Any) -> TypeAdapter[Any]:
+    """Return pydantic's compiled validator of a type; compiled once per type."""
+    try:
+        return _adapter(annotation)
+    except TypeError:  # an Annotated type whose metadata cannot be hashed
+        return _compiled(annotation)
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Return whether a value is what a type asks for, as it stands."""
+    if annotation is Any:
+        return True
+    try:
+        adapter(annotation).validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _compiled(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise ConfigurationError(f"{type_text(annotation)}: {error.message}") from None
+        return TypeAdapter(annotation)
+
+
+_adapter = lru_cache(maxsize=1024)(_compiled)
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """Return `value` as the type asks for it, unchanged where it already is; or raise Refused.
+
+    Nothing is lost on the way: `"$1,234.50"` and `3.0` become numbers, `3.7` does not become an
+    int; JSON text and Python literals become lists, mappings and records; a text becomes a list
+    only where each line of it is an item beyond doubt.
+    """
+    try:
+        return adapter(annotation).validate_python(value, strict=True)
+    except ValidationError:
+        pass
+    changed = _coerced(value, annotation)
+    try:
+        return adapter(annotation).validate_python(changed)
+    except ValidationError as error:
+        raise Refused(_reasons(error)) from None
+
+
+def _reasons(error: ValidationError) -> str:
+    reasons = []
+    for problem in error.errors(include_url=False, include_context=False)[:5]:
+        place = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        reasons.append(f"{place}: {text}" if place else text)
+    more = error.error_count() - len(reasons)
+    return "; ".join([*reasons, f"and {more} more"] if more > 0 else reasons)
+
+
+def _coerced(value: Any, annotation: Any) -> Any:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _coerced(value, args[0])
+    if is_union(annotation):
+        return _one_of(value, args)
+    if origin is Literal:
+        return _choice(value, {choice: choice for choice in args}, annotation)
+    kind = origin or annotation
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return _member(value, kind)
+    if kind in _SCALARS:
+        return _SCALARS[kind](value)
+    if kind in (list, tuple, set, frozenset):
+        return _items(value, kind, args)
+    if kind is dict or kind is Mapping:
+        return _pairs(value, args)
+    fields = members(kind)
+    return value if fields is None else _record(value, kind, fields)
+
+
+def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
+    no_text = NoneType in choices and str not in choices and isinstance(value, str)
+    if no_text and value.strip().lower() in _NOTHING:
+        return None
+    for choice in choices:
+        if choice is not NoneType:
+            try:
+                return convert(value, choice)
+            except Refused:
+                continue
+    return value
+
+
+def _choice(value: Any, choices: Mapping[Any, Any], annotation: Any) -> Any:
+    wanted = str(value).strip().strip("\"'").casefold()
+    found = [meant for choice, meant in choices.items() if str(choice).casefold() == wanted]
+    if len(found) == 1 and not isinstance(value, bool):
+        return found[0]
+    raise Refused(f"should be one of {', '.join(map(repr, choices))}")
+
+
+def _member(value: Any, kind: type[enum.Enum]) -> Any:
+    try:
+        return _choice(value, {member.value: member for member in kind}, kind)
+    except Refused:
+        return _choice(value, {member.name: member for member in kind}, kind)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, enum.Enum) and isinstance(value.value, str):
+        return value.value
+    if isinstance(value, bool | int | float | Decimal | date | time):
+        return str(value)
+    if isinstance(value, list | tuple | dict | BaseModel):
+        return json.dumps(plain(value), ensure_ascii=False)
+    if isinstance(value, File):
+        raise Refused("a File is given where the signature says str: declare it as File")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise Refused("a truth value is no number")
+    if not isinstance(value, str):
+        return value
+    found = _MONEY.fullmatch(value.strip())
+    if found is None or (found["sign"] and found["inner"]):
+        return value.strip()
+    return found["sign"] + found["inner"] + found["number"].replace(",", "")
+
+
+def _int(value: Any) -> Any:
+    number = _number(value)
+    if isinstance(number, str):
+        try:
+            exact = Decimal(number)
+        except InvalidOperation:
+            return number
+        return int(exact) if exact.is_finite() and exact == exact.to_integral_value() else number
+    return number
+
+
+def _bool(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _moment(value: Any) -> Any:
+    # pydantic takes a number for seconds since 1970; "2024" is a year to everybody else
+    if isinstance(value, bool | int | float | Decimal):
+        raise Refused("should be an ISO 8601 text, as in '2024-01-31'")
+    if isinstance(value, str):
+        value = value.strip()
+        if re.fullmatch(r"[-+]?[\d.]+", value):
+            raise Refused("should be an ISO 8601 text, as in '2024-01-31'")
+    return value
+
+
+def _bytes(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"$bytes"}:
+        try:
+            return base64.b64decode(value["$bytes"], validate=True)
+        except (binascii.Error, TypeError, ValueError):
+            raise Refused("'$bytes' does not hold base64") from None
+    return bytes(value) if isinstance(value, bytearray | memoryview) else value
+
+
+def _file(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return File(value)
+    if isinstance(value, bytes):
+        return File(data=value)
+    raise Refused("should be a File: write rlm.File(path) or rlm.File(text=…)")
+
+
+_SCALARS: Mapping[Any, Callable[[Any], Any]] = {
+    File: _file,
+    str: _text,
+    int: _int,
+    float: _number,
+    Decimal: _number,
+    bool: _bool,
+    bytes: _bytes,
+    date: _moment,
+    datetime: _moment,
+}
+
+
+def _items(value: Any, kind: type, args: tuple[Any, ...]) -> Any:
+    item = args[0] if args else Any
+    if isinstance(value, str):
+        read = _read(value)
+        value = _lines(value, item) if read is None else read
+    if isinstance(value, bool | int | float | Decimal) or (
+        isinstance(value, Mapping) and members(item) is not None
+    ):
+        value = [value]  # a single item, where no text could be meant
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise Refused("should be a list")
+    if kind is tuple and args and args[-1] is not ...:
+        if len(value) != len(args):
+            raise Refused(f"should have {len(args)} items, not {len(value)}")
+        return tuple(_at(i, v, t) for i, (v, t) in enumerate(zip(value, args, strict=True)))
+    return kind(_at(i, v, item) for i, v in enumerate(value))
+
+
+def _at(place: Any, value: Any, annotation: Any) -> Any:
+    try:
+        return convert(value, annotation)
+    except Refused as refused:
+        raise Refused(f"{place}: {refused}") from None
+
+
+def _lines(text: str, item: Any) -> Any:
+    lines = [line for line in text.strip().split("\n") if line.strip()]
+    if lines and all(_BULLET.match(line) for line in lines):
+        return [_BULLET.sub("", line, count=1).strip() for line in lines]
+    if item in (int, float, Decimal, bool, date, datetime):  # a line or ", " cannot be inside one
+        parts = lines if len(lines) > 1 else re.split(r",\s+", text.strip())
+        return [part.strip() for part in parts]
+    raise Refused("should be a list; a text is not taken apart")
+
+
+def _pairs(value: Any, args: tuple[Any, ...]) -> Any:
+    if isinstance(value, str):
+        value = _read(value)
+    elif isinstance(value, BaseModel):
+        value = plain(value)
+    if not isinstance(value, Mapping):
+        raise Refused("should be an object")
+    key_type, item_type = args or (Any, Any)
+    return {_at("key", k, key_type): _at(k, v, item_type) for k, v in value.items()}
+
+
+def _record(value: Any, kind: type, fields: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        value = _read(value)
+    if not isinstance(value, Mapping):
+        return value
+    known = [*fields]
+    if issubclass(kind, BaseModel):
+        aliases = {info.alias: n for n, info in kind.model_fields.items() if info.alias}
+        value = {aliases.get(key, key): item for key, item in value.items()}
+    names = match_names(value, known)
+    made = {
+        names.get(key, key): _at(key, item, fields[names[key]]) if key in names else item
+        for key, item in value.items()
+    }
+    if issubclass(kind, BaseModel):
+        return {kind.model_fields[n].alias or n if n in fields else n: v for n, v in made.items()}
+    return made
+
+
+def _read(text: str) -> Any:
+    """Return the container that a text writes as JSON or as a Python literal, or `None`."""
+    inner = text.strip()
+    if fenced := _FENCE.fullmatch(inner):
+        inner = fenced[1].strip()
+    if not inner.startswith(("[", "{", "(")):
+        return None
+    try:
+        return json.loads(inner)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        made = ast.literal_eval(inner)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+    return made if isinstance(made, list | tuple | dict | set) else None
+
+
+def match_names(given: Mapping[Any, Any], known: list[str]) -> dict[Any, str]:
+    """Map the keys of `given` to the known names that they spell, be it in another case.
+
+    `"Page Count"`, `"page-count"` and `"pageCount"` spell `page_count`; an exact key goes before.
+    """
+    exact = {name for name in known if name in given}
+    free: dict[str, list[str]] = {}
+    for name in known:
+        if name not in exact:
+            free.setdefault(_bare(name), []).append(name)
+    found: dict[Any, str] = {name: name for name in exact}
+    for key in given:
+        meant = free.get(_bare(str(key)), [])
+        if key not in exact and len(meant) == 1:
+            found[key] = meant[0]
+    if len(set(found.values())) < len(found):
+        raise Refused("several keys spell the same field: " + ", ".join(map(repr, found)))
+    return found
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()

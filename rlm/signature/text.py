@@ -1,0 +1,166 @@
+"""Signatures written as one line of text: `"report, question -> answer: str"`."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import textwrap
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from rlm.errors import ConfigurationError
+from rlm.signature.field import REQUIRED, Field, Parts
+from rlm.signature.types import admits_none, read_type
+
+__all__ = ["parse_text", "tidy", "write_text"]
+
+_PIECES = re.compile(
+    r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)"""
+    r"""|(?P<arrow>->)|(?P<blank>\n[ \t]*(?=\n))"""
+)
+_OPENING = "def _(*,"
+_EXAMPLE = "as in 'report, question -> answer: str, pages: list[int]'"
+
+
+def tidy(text: str) -> str:
+    """Return a text without its margin, as it was written between triple quotes."""
+    return textwrap.dedent(text.replace("\r\n", "\n")).strip()
+
+
+class _Side(NamedTuple):
+    """The text on one side of the arrow, and the comments in it by line."""
+
+    text: str
+    comments: dict[int, str]
+
+
+@lru_cache(maxsize=512)
+def parse_text(text: str) -> Parts:
+    """Read `inputs -> outputs`; after a blank line come the instructions.
+
+    A field is `name`, `name: type` or `name: type = default`; fields are separated by commas and
+    may stand on lines of their own, where what follows `#` describes the last field before it. An
+    input without a type takes anything; an output without one is text. Raises ConfigurationError
+    that points at what is wrong.
+    """
+    inputs, outputs, instructions = _split(tidy(text))
+    return Parts(
+        tuple(_fields(inputs, Any)), tuple(_fields(outputs, str)), instructions=instructions
+    )
+
+
+def _split(text: str) -> tuple[_Side, _Side, str]:
+    arrow: re.Match[str] | None = None
+    end = len(text)
+    comments: list[re.Match[str]] = []
+    for piece in _PIECES.finditer(text):
+        if piece.lastgroup == "comment":
+            comments.append(piece)
+        elif piece.lastgroup == "arrow":
+            if arrow is not None:
+                raise _error("a signature has one '->'", text[:end], piece.start())
+            arrow = piece
+        elif piece.lastgroup == "blank" and arrow is not None:
+            end = piece.start()
+            break
+    if arrow is None:
+        raise ConfigurationError(f"{text[:200]!r} is no signature: it has no '->', {_EXAMPLE}")
+    left = _side(text, 0, arrow.start(), comments)
+    right = _side(text, arrow.end(), end, comments)
+    return left, right, text[end:]
+
+
+def _side(text: str, start: int, end: int, comments: list[re.Match[str]]) -> _Side:
+    found: dict[int, str] = {}
+    part, done = "", start
+    for piece in comments:
+        if start <= piece.start() < end:
+            part += text[done : piece.start()]
+            found[part.count("\n")] = piece.group()[1:].strip()
+            done = piece.end()
+    return _Side(part + text[done:end], found)
+
+
+def _fields(side: _Side, untyped: Any) -> list[Field]:
+    arguments = _arguments(side.text)
+    described: dict[str, list[str]] = {argument.arg: [] for argument, _ in arguments}
+    for line, comment in sorted(side.comments.items()):
+        before = [a.arg for a, _ in arguments if a.lineno - 1 <= line]
+        if before:
+            described[before[-1]].append(comment)
+    fields = []
+    for argument, default in arguments:
+        try:
+            annotation = read_type(argument.annotation) if argument.annotation else untyped
+            value = _default(default)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"field {argument.arg!r}: {error}") from None
+        fields.append(Field(argument.arg, annotation, " ".join(described[argument.arg]), value))
+    return fields
+
+
+def _arguments(text: str) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Read fields as Python reads the arguments of a function."""
+    if not text.strip():
+        return []
+    try:
+        body = ast.parse(f"{_OPENING}{text}\n): 0").body
+    except SyntaxError as error:
+        lines = text.split("\n")
+        row = min((error.lineno or 1) - 1, len(lines) - 1)
+        column = max(0, (error.offset or 1) - 1 - (len(_OPENING) if row == 0 else 0))
+        raise _error(_why(lines[row], column), lines[row], column) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ConfigurationError(f"{text[:200]!r} cannot be read: {error}") from None
+    match body:
+        case [ast.FunctionDef(args=found, body=[ast.Expr(ast.Constant(0))], returns=None)]:
+            if not (found.kwarg or found.vararg or found.args or found.posonlyargs):
+                return list(zip(found.kwonlyargs, found.kw_defaults, strict=True))
+    raise ConfigurationError(f"{text[:200]!r} is no list of fields, {_EXAMPLE}")
+
+
+def _why(line: str, column: int) -> str:
+    word = re.match(r"\w*", line[column:])
+    if word and keyword.iskeyword(word[0]):
+        return f"{word[0]!r} is a Python keyword and cannot name a field"
+    return "a field cannot be read"
+
+
+def _default(node: ast.expr | None) -> Any:
+    if node is None:
+        return REQUIRED
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ConfigurationError(f"{ast.unparse(node)!r} is no plain value") from None
+
+
+def _error(what: str, line: str, column: int) -> ConfigurationError:
+    start = line.rfind("\n", 0, column) + 1
+    row = line[start:].split("\n", 1)[0]
+    at = min(column - start, len(row))
+    window = max(0, at - 60)
+    shown = row[window : at + 60]
+    return ConfigurationError(f"{what}, {_EXAMPLE}:\n  {shown}\n  {' ' * (at - window)}^")
+
+
+def write_text(inputs: tuple[Field, ...], outputs: tuple[Field, ...], instructions: str) -> str:
+    """Write the text that reads back as the same fields and instructions."""
+    described = any(field.description for field in (*inputs, *outputs))
+    left, right = _write(inputs, Any, described), _write(outputs, None, described)
+    head = f"{left}\n->\n{right}" if described else f"{left} -> {right}".strip()
+    return f"{head}\n\n{instructions}" if instructions else head
+
+
+def _write(fields: tuple[Field, ...], untyped: Any, described: bool) -> str:
+    written = []
+    for field in fields:
+        text = field.name if field.annotation is untyped else f"{field.name}: {field.type_text}"
+        implied = field.default is None and admits_none(field.annotation)
+        if not field.required and not implied:
+            text += f" = {field.default!r}"
+        if described:
+            text += f",  # {field.description}" if field.description else ","
+        written.append(text)
+    return "\n".join(written) if described else ", ".join(written)
