@@ -34,8 +34,7 @@ _PLAIN = (Decimal, date, time, UUID, Enum)
 def describe(name: str, value: Any) -> InputFact:
     """Return the description of an input; its cost does not grow with the input's size."""
     parts = _parts(value)
-    small = _small(value)
-    if small:
+    if _small(value):
         parts["value"] = value
     return InputFact(name=name, type=_type(value), **parts)
 
@@ -57,9 +56,8 @@ def _parts(value: Any) -> dict[str, Any]:
 
 
 def _text(value: str) -> dict[str, Any]:
-    head, tail = value[:EXCERPT_CHARS], value[EXCERPT_CHARS:][-EXCERPT_CHARS:]
-    if len(value) > 2 * EXCERPT_CHARS:
-        tail = value[-EXCERPT_CHARS:]
+    head = value[:EXCERPT_CHARS]
+    tail = value[max(len(value) - EXCERPT_CHARS, EXCERPT_CHARS) :]
     return {
         "length": len(value),
         "unit": "characters",
@@ -278,4 +276,8 @@ def _json_left(value: Any, left: int) -> int:
 
 
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

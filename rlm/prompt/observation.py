@@ -48,16 +48,13 @@ def observation(
     """
     if syntax_problem is not None:
         execution = Execution(error=CellError("SyntaxError", syntax_problem, kind="syntax"))
-    contents = _contents(execution, warnings, problems)
+    contents = _contents(execution, warnings, problems, max_chars)
     shares = fair_shares([len(text) for _, text, _ in contents], max_chars)
     parts = [_outcome(execution, cell)]
-    short = False
-    for (mark, text, length), share in zip(contents, shares, strict=True):
-        short = short or share < length
-        parts.append(_block(mark, text, length, share))
+    parts += [_block(*part, share) for part, share in zip(contents, shares, strict=True)]
     if not (execution.stdout or execution.value or execution.stderr or execution.error):
         parts.append("Nothing was printed. Print what you want to see.")
-    if short:
+    if any(share < part[2] for part, share in zip(contents, shares, strict=True)):
         parts.append("What was cut is still in your variables: print a smaller part of it.")
     if skipped:
         parts.append(_skipped(skipped))
@@ -78,15 +75,13 @@ def _outcome(execution: Execution, cell: int) -> str:
 
 
 def _contents(
-    execution: Execution, warnings: Sequence[str], problems: Sequence[str]
+    execution: Execution, warnings: Sequence[str], problems: Sequence[str], max_chars: int
 ) -> list[tuple[str, str, int]]:
     """Return the parts that hold foreign text: mark, text, true length."""
-    stdout, stderr = clean(execution.stdout), clean(execution.stderr)
-    value = clean(execution.value or "")
     found = [
-        ("stdout", stdout, max(execution.stdout_chars, len(stdout))),
-        ("stderr", stderr, max(execution.stderr_chars, len(stderr))),
-        ("value", value, len(value)),
+        _output("stdout", execution.stdout, execution.stdout_chars, max_chars),
+        _output("stderr", execution.stderr, execution.stderr_chars, max_chars),
+        _output("value", execution.value or "", 0, max_chars),
     ]
     if execution.error is not None:
         text = _error(execution.error)
@@ -103,13 +98,23 @@ def _contents(
     return [part for part in found if part[1]]
 
 
+def _output(mark: str, text: str, length: int, max_chars: int) -> tuple[str, str, int]:
+    """Return a part; of a text far too long only the ends that may be shown are looked at."""
+    missing = max(length - len(text), 0)
+    if len(text) > 2 * max_chars:
+        missing += len(text) - 2 * max_chars
+        text = text[:max_chars] + text[-max_chars:]
+    text = clean(text.removesuffix("\n"))
+    return mark, text, len(text) + missing
+
+
 def _told(problems: Sequence[str], error: CellError | None) -> bool:
     """Whether the exception of a refused submit already says all the problems."""
     return error is not None and all(problem in error.message for problem in problems)
 
 
 def _block(mark: str, text: str, length: int, share: int) -> str:
-    shown = cut(text, share)
+    shown = cut(text, share, length)
     note = f' chars="{length:,}" cut="{length - share:,}"' if share < length else ""
     return quoted(mark, shown, note)
 

@@ -60,7 +60,7 @@ def _system(o: Opening) -> str:
 
 
 def _dialect(o: Opening) -> str:
-    look = f"print({o.context_name}[:500])" if o.context_name else "print(show_vars())"
+    look = f"print({o.context_name}[:500])" if o.context_name else "show_vars()"
     return fill(
         f"dialect_{o.dialect}",
         exec=exec_form(o.dialect, look),
@@ -142,11 +142,13 @@ def _number(value: float | str) -> str:
 
 
 def _outputs(o: Opening) -> str:
+    text = output_lines(o.signature)
+    if any("(" in field.type_text for field in o.signature.outputs):
+        text += "\n\nGive a record, as in `Name(field: type)`, as a dict."
     instructions = o.signature.instructions.strip()
-    lines = output_lines(o.signature)
-    if not instructions or instructions == o.task.strip():
-        return lines
-    return f"{lines}\n\n{instructions}"
+    if instructions and instructions != o.task.strip():
+        text += f"\n\n# Instructions\n\n{instructions}"
+    return text
 
 
 def _user(o: Opening) -> str:
@@ -156,16 +158,23 @@ def _user(o: Opening) -> str:
 
 def _input(fact: InputFact) -> str:
     line = f"`{fact.name}`: {_facts(fact)}"
-    if fact.value is not None:
-        whole = render(fact.value)
-        if len(whole) <= VALUE_CHARS:
-            return f"{line}. Whole:\n{quoted('excerpt', clean(whole))}"
+    whole = _whole(fact)
+    if whole is not None:
+        return f"{line}. Whole:\n{quoted('excerpt', clean(whole))}"
     parts = [line]
     if fact.head:
         parts += ["Its beginning:", quoted("excerpt", clean(fact.head[:EXCERPT_CHARS]))]
     if fact.tail:
         parts += ["Its end:", quoted("excerpt", clean(fact.tail[-EXCERPT_CHARS:]))]
     return "\n".join(parts)
+
+
+def _whole(fact: InputFact) -> str | None:
+    """Return the value where it is small; the log may hold larger ones than a prompt shows."""
+    if fact.value is not None:
+        whole = render(fact.value)
+        return whole if len(whole) <= VALUE_CHARS else None
+    return None if fact.shape or fact.length is not None else fact.head
 
 
 def _facts(fact: InputFact) -> str:

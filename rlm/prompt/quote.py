@@ -54,14 +54,15 @@ def _unused(mark: str, text: str) -> str:
     return f"{mark}-{number}"
 
 
-def cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int, length: int = 0) -> str:
     """Return the text, or its head (three fifths) and tail around a note of what is missing.
 
-    The result has at most `limit` characters of the text and CUT_NOTE_CHARS more.
+    The result has at most `limit` characters of the text and CUT_NOTE_CHARS more. `length` is the
+    true length of a text that was shortened before.
     """
-    missing = len(text) - limit
-    if missing <= 0:
+    if len(text) <= limit:
         return text
+    missing = max(length, len(text)) - limit
     tail = limit * 2 // 5
     end = text[len(text) - tail :]
     return f"{text[: limit - tail]}\n[… {missing:,} characters cut here …]\n{end}"
