@@ -151,6 +151,16 @@ class Answer:
                 self._on_delta(Delta("text", text))
 
     @property
+    def streams(self) -> bool:
+        """Whether somebody wants the pieces."""
+        return self._on_delta is not None
+
+    @property
+    def began(self) -> bool:
+        """Whether any of the answer has come."""
+        return bool(self._text or self._reasoning or self._usage)
+
+    @property
     def finished(self) -> bool:
         """Whether the provider has said why the answer ends."""
         return self._finish is not None
@@ -184,7 +194,7 @@ class Answer:
     def _as_billed(self, error: ProviderError) -> ProviderError:
         """Return an error that came inside an answer: work was done, or the cap was the cause."""
         error.usage = self._usage
-        error.may_be_billed = bool(self._text or self._reasoning or self._usage)
+        error.may_be_billed = self.began
         if self._finish == "length" and not error.retryable:
             return ReplyCutOff(str(error), **self._facts)
         return error
