@@ -12,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from rlm.errors import ConfigurationError, ValidationFailed
 from rlm.files import File
-from rlm.signature.coerce import Refused, convert, fits, match_names, shown
+from rlm.signature.coerce import convert, fits, match_names, shown
 from rlm.signature.field import REQUIRED, Field, Parts
 from rlm.signature.output import Output, plain
+from rlm.signature.scalars import Refused
 from rlm.signature.schema import object_schema
-from rlm.signature.sources import parse_source
+from rlm.signature.sources import marks, parse_source
 from rlm.signature.text import parse_text, tidy, write_text
 from rlm.signature.types import members, parse_type
 
@@ -70,7 +71,8 @@ class Signature:
             made = source
         else:
             parts = parse_text(source) if isinstance(source, str) else parse_source(source)
-            if parts is None:
+            bare = isinstance(source, type) and issubclass(source, Signature) and not marks(source)
+            if parts is None or bare:
                 raise ConfigurationError(f"{shown(source)} is no signature; that is {_FORMS}")
             made = cls._of(parts)
         return made if instructions is None else made.with_instructions(instructions)

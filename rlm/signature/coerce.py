@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ast
-import base64
-import binascii
 import enum
 import json
-import os
 import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from reprlib import Repr
 from types import NoneType
@@ -20,26 +17,18 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from rlm.errors import ConfigurationError
-from rlm.files import File
 from rlm.signature.output import plain
+from rlm.signature.scalars import SCALARS, Refused
 from rlm.signature.types import is_union, members, type_text
 
-__all__ = ["Refused", "adapter", "convert", "fits", "match_names", "shown"]
+__all__ = ["adapter", "convert", "fits", "match_names", "shown"]
 
-_MONEY = re.compile(
-    r"(?P<sign>[-+]?)\s*(?:[$€£¥₹]|[A-Z]{3}\s)?\s*(?P<inner>[-+]?)"
-    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)\s*(?:[$€£¥₹]|\s[A-Z]{3})?"
-)
 _FENCE = re.compile(r"```[\w-]*\s*\n(.*?)\n?\s*```", re.DOTALL)
 _BULLET = re.compile(r"\s*(?:[-*•]|\d{1,4}[.)])\s+(?=\S)")
 _NOTHING = {"", "none", "null", "n/a", "nil"}
 _ONE_LINE = Repr()
 _ONE_LINE.maxstring = _ONE_LINE.maxother = 120
 _ONE_LINE.maxlong = 60
-
-
-class Refused(ValueError):
-    """A value cannot become what a type asks for; the message says why."""
 
 
 def shown(value: Any) -> str:
@@ -117,8 +106,8 @@ def _coerced(value: Any, annotation: Any) -> Any:
     kind = origin or annotation
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _member(value, kind)
-    if kind in _SCALARS:
-        return _SCALARS[kind](value)
+    if kind in SCALARS:
+        return SCALARS[kind](value)
     if kind in (list, tuple, set, frozenset):
         return _items(value, kind, args)
     if kind is dict or kind is Mapping:
@@ -131,12 +120,14 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
     no_text = NoneType in choices and str not in choices and isinstance(value, str)
     if no_text and value.strip().lower() in _NOTHING:
         return None
-    for choice in choices:
-        if choice is not NoneType:
-            try:
-                return convert(value, choice)
-            except Refused:
-                continue
+    others = [choice for choice in choices if choice is not NoneType]
+    if len(others) == 1:
+        return convert(value, others[0])
+    for choice in others:
+        try:
+            return convert(value, choice)
+        except Refused:
+            continue
     return value
 
 
@@ -153,85 +144,6 @@ def _member(value: Any, kind: type[enum.Enum]) -> Any:
         return _choice(value, {member.value: member for member in kind}, kind)
     except Refused:
         return _choice(value, {member.name: member for member in kind}, kind)
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, enum.Enum) and isinstance(value.value, str):
-        return value.value
-    if isinstance(value, bool | int | float | Decimal | date | time):
-        return str(value)
-    if isinstance(value, list | tuple | dict | BaseModel):
-        return json.dumps(plain(value), ensure_ascii=False)
-    if isinstance(value, File):
-        raise Refused("a File is given where the signature says str: declare it as File")
-    return value
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise Refused("a truth value is no number")
-    if not isinstance(value, str):
-        return value
-    found = _MONEY.fullmatch(value.strip())
-    if found is None or (found["sign"] and found["inner"]):
-        return value.strip()
-    return found["sign"] + found["inner"] + found["number"].replace(",", "")
-
-
-def _int(value: Any) -> Any:
-    number = _number(value)
-    if isinstance(number, str):
-        try:
-            exact = Decimal(number)
-        except InvalidOperation:
-            return number
-        return int(exact) if exact.is_finite() and exact == exact.to_integral_value() else number
-    return number
-
-
-def _bool(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
-
-
-def _moment(value: Any) -> Any:
-    # pydantic takes a number for seconds since 1970; "2024" is a year to everybody else
-    if isinstance(value, bool | int | float | Decimal):
-        raise Refused("should be an ISO 8601 text, as in '2024-01-31'")
-    if isinstance(value, str):
-        value = value.strip()
-        if re.fullmatch(r"[-+]?[\d.]+", value):
-            raise Refused("should be an ISO 8601 text, as in '2024-01-31'")
-    return value
-
-
-def _bytes(value: Any) -> Any:
-    if isinstance(value, Mapping) and set(value) == {"$bytes"}:
-        try:
-            return base64.b64decode(value["$bytes"], validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise Refused("'$bytes' does not hold base64") from None
-    return bytes(value) if isinstance(value, bytearray | memoryview) else value
-
-
-def _file(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return File(value)
-    if isinstance(value, bytes):
-        return File(data=value)
-    raise Refused("should be a File: write rlm.File(path) or rlm.File(text=…)")
-
-
-_SCALARS: Mapping[Any, Callable[[Any], Any]] = {
-    File: _file,
-    str: _text,
-    int: _int,
-    float: _number,
-    Decimal: _number,
-    bool: _bool,
-    bytes: _bytes,
-    date: _moment,
-    datetime: _moment,
-}
 
 
 def _items(value: Any, kind: type, args: tuple[Any, ...]) -> Any:

@@ -52,7 +52,8 @@ class Output(Mapping[str, Any]):
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an output is immutable; {name!r} cannot be set")
 
-    __delattr__ = __setattr__  # type: ignore[assignment] # refuses just the same
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"an output is immutable; {name!r} cannot be deleted")
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._values]

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -15,7 +15,7 @@ from rlm.errors import ConfigurationError
 from rlm.signature.field import REQUIRED, Field, Mark, Parts
 from rlm.signature.types import members, parse_type
 
-__all__ = ["parse_source"]
+__all__ = ["marks", "parse_source"]
 
 _PROTOCOL = ("validate_input", "validate_output")
 
@@ -36,33 +36,34 @@ def parse_source(source: Any) -> Parts | None:
     if isinstance(source, tuple | list) and len(source) == 2:
         return _from_pair(*source)
     if isinstance(source, type):
-        marks = _marks(source)
-        return _from_marks(source, marks) if marks else _from_pair(None, source)
+        found = marks(source)
+        return _from_marks(source, found) if found else _from_pair(None, source)
     return None
 
 
-def _marks(kind: type) -> dict[str, Mark]:
+def marks(kind: type) -> dict[str, Mark]:
+    """Return what InputField and OutputField left in a class and its bases, by name."""
     found: dict[str, Mark] = {}
     for base in reversed(kind.__mro__):
         found |= {name: value for name, value in vars(base).items() if isinstance(value, Mark)}
     return found
 
 
-def _from_marks(kind: type, marks: Mapping[str, Mark]) -> Parts:
+def _from_marks(kind: type, found: Mapping[str, Mark]) -> Parts:
     hints = _hints(kind)
     fields = {
         name: Field(name, hints.get(name, Any), mark.description, mark.default)
-        for name, mark in marks.items()
+        for name, mark in found.items()
     }
     for name in inspect.get_annotations(kind):
-        if name not in marks:
+        if name not in found:
             raise ConfigurationError(
                 f"{kind.__name__}.{name} is neither input nor output: "
                 "give it = InputField() or = OutputField()"
             )
     return Parts(
-        tuple(fields[name] for name, mark in marks.items() if mark.side == "input"),
-        tuple(fields[name] for name, mark in marks.items() if mark.side == "output"),
+        tuple(fields[name] for name, mark in found.items() if mark.side == "input"),
+        tuple(fields[name] for name, mark in found.items() if mark.side == "output"),
         kind.__name__,
         _documentation(kind),
     )
@@ -101,7 +102,7 @@ def _from_pair(given: Any, made: Any) -> Parts | None:
 def _record_fields(kind: Any) -> tuple[Field, ...]:
     if issubclass(kind, BaseModel):
         return tuple(_pydantic_field(name, info) for name, info in kind.model_fields.items())
-    optional = getattr(kind, "__optional_keys__", ())
+    optional = _optional_keys(kind)
     defaults = getattr(kind, "_field_defaults", {})
     found = []
     for name, annotation in (members(kind) or {}).items():
@@ -110,6 +111,15 @@ def _record_fields(kind: Any) -> tuple[Field, ...]:
             default = _dataclass_default(kind.__dataclass_fields__[name])
         found.append(Field(name, annotation, "", None if name in optional else default))
     return tuple(found)
+
+
+def _optional_keys(kind: Any) -> set[str]:
+    if not typing.is_typeddict(kind):
+        return set()
+    hints = typing.get_type_hints(kind, include_extras=True)
+    # __optional_keys__ does not see through annotations that are strings
+    marked = {name for name, hint in hints.items() if typing.get_origin(hint) is NotRequired}
+    return marked | set(kind.__optional_keys__)
 
 
 def _dataclass_default(field: Any) -> Any:

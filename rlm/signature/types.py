@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -161,7 +161,8 @@ def admits_none(annotation: Any) -> bool:
 
 def members(kind: Any) -> Mapping[str, Any] | None:
     """Return the fields of a record type (model, dataclass, TypedDict, named tuple), or `None`."""
-    return _members(kind) if inspect.isclass(kind) else None
+    is_class = inspect.isclass(kind)
+    return _members(kind) if is_class else None
 
 
 @lru_cache(maxsize=1024)
@@ -172,8 +173,14 @@ def _members(kind: Any) -> Mapping[str, Any] | None:
         hints = typing.get_type_hints(kind, include_extras=True)
         return {f.name: hints.get(f.name, Any) for f in dataclasses.fields(kind) if f.init}
     if typing.is_typeddict(kind) or (issubclass(kind, tuple) and "_fields" in vars(kind)):
-        return typing.get_type_hints(kind, include_extras=True)
+        hints = typing.get_type_hints(kind, include_extras=True)
+        return {name: _bare(annotation) for name, annotation in hints.items()}
     return None
+
+
+def _bare(annotation: Any) -> Any:
+    qualified = get_origin(annotation) in (NotRequired, Required)
+    return get_args(annotation)[0] if qualified else annotation
 
 
 def type_text(annotation: Any) -> str:
