@@ -121,6 +121,7 @@ class OpenAILM:
         self, session: ClientSession, body: dict[str, Any], on_delta: OnDelta | None
     ) -> Reply:
         """Send, and send again while the server refuses a parameter that can be done without."""
+        tried: set[str] = set()
         while True:
             async with session.post(
                 self._url,
@@ -132,19 +133,19 @@ class OpenAILM:
                 if response.status == 200:
                     return await self._read(response, on_delta)
                 text = await response.text(errors="replace")
-                if not self._do_without(body, response.status, text):
+                if not self._do_without(body, response.status, text, tried):
                     raise self._refused(response, text)
 
-    def _do_without(self, body: dict[str, Any], status: int, text: str) -> bool:
+    def _do_without(self, body: dict[str, Any], status: int, text: str, tried: set[str]) -> bool:
         """Take out or rename what the server does not know, and remember it for later requests."""
         name = unsupported(body, status, text, (*CAPS, *HINTS))
-        if not name:
+        if not name or name in tried:  # each is tried once: both caps may be refused
             return False
         value = body.pop(name)
+        tried.add(name)
         if name in CAPS:
-            if CAPS[name] == self._cap and name != self._cap:
-                return False  # both spellings were refused: it is something else
             self._cap = CAPS[name]
+            tried.add(self._cap)
             body[self._cap] = value
         else:
             self._lacking.add(name)
