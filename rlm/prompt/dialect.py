@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rlm.signature import Signature
 
-__all__ = ["Dialect", "answer_form", "answer_keys", "exec_form"]
+__all__ = ["Dialect", "answer_form", "exec_form", "submit_call"]
 
 Dialect = Literal["fence", "json", "tags"]
 """Which spelling of actions the prompt teaches; all three are always understood."""
@@ -33,9 +33,10 @@ def exec_form(dialect: Dialect, code: str) -> str:
 
 def answer_form(dialect: Dialect, signature: Signature) -> str:
     """Return a reply that gives the outputs without running code."""
-    return _FINAL[dialect].format(answer_keys(signature))
+    keys = ", ".join(f'"{field.name}": …' for field in signature.outputs)
+    return _FINAL[dialect].format(keys)
 
 
-def answer_keys(signature: Signature) -> str:
-    """Return the keys of the answer as JSON, each with an ellipsis for its value."""
-    return ", ".join(f'"{field.name}": …' for field in signature.outputs)
+def submit_call(signature: Signature) -> str:
+    """Return the call that gives the outputs from a cell."""
+    return f"submit({', '.join(f'{field.name}=...' for field in signature.outputs)})"

@@ -57,7 +57,7 @@ def observation(
     if any(share < part[2] for part, share in zip(contents, shares, strict=True)):
         parts.append("What was cut is still in your variables: print a smaller part of it.")
     if skipped:
-        parts.append(_skipped(skipped))
+        parts.append(_skipped(skipped, "read" if syntax_problem is not None else "run"))
     return "\n".join(parts)
 
 
@@ -147,6 +147,6 @@ def _variable(variable: Variable) -> str:
     return f"{line} = {one_line(variable.preview, 120)}" if variable.preview else line
 
 
-def _skipped(skipped: int) -> str:
+def _skipped(skipped: int, done: str) -> str:
     rest = "one more was" if skipped == 1 else f"{skipped:,} more were"
-    return f"Only the first block was run; {rest} not. Read what it printed, then write the next."
+    return f"Only the first block was {done}; {rest} not. One reply, one block."

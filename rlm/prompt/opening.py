@@ -11,7 +11,7 @@ from rlm.events import InputFact, ModelFact, ToolFact
 from rlm.limits import Limits
 from rlm.lm.base import Message
 from rlm.prompt.describe import EXCERPT_CHARS, VALUE_CHARS
-from rlm.prompt.dialect import Dialect, answer_form, exec_form
+from rlm.prompt.dialect import Dialect, answer_form, exec_form, submit_call
 from rlm.prompt.query import output_lines, render
 from rlm.prompt.quote import clean, one_line, quoted
 from rlm.prompt.texts import fill
@@ -69,12 +69,12 @@ def _dialect(o: Opening) -> str:
 
 
 def _functions(o: Opening) -> str:
-    arguments = ", ".join(f"{field.name}=..." for field in o.signature.outputs)
-    parts = [fill("functions", submit=arguments)]
+    parts = [fill("functions", submit=submit_call(o.signature))]
     if any(fact.type == "File" for fact in o.inputs):
         parts.append(fill("functions_file"))
     if o.depth_left > 0:
-        parts.append(fill("functions_sub_calls"))
+        by_hand = ", recursive=None" if o.depth_left > 1 else ""
+        parts.append(fill("functions_sub_calls", by_hand=by_hand))
     parts += [_tool(tool) for tool in o.tools if tool.category != "disabled"]
     if o.depth_left > 0 and o.models:
         roster = "\n".join(_model(model) for model in _by_price(o.models))
@@ -152,16 +152,18 @@ def _outputs(o: Opening) -> str:
 
 
 def _user(o: Opening) -> str:
-    inputs = "\n\n".join(_input(fact) for fact in o.inputs) or "none"
+    about = {field.name: field.description for field in o.signature.inputs}
+    inputs = "\n\n".join(_input(fact, about.get(fact.name, "")) for fact in o.inputs) or "none"
     return fill("user", task=quoted("task", o.task), inputs=inputs)
 
 
-def _input(fact: InputFact) -> str:
-    line = f"`{fact.name}`: {_facts(fact)}"
+def _input(fact: InputFact, about: str) -> str:
+    parts = [f"`{fact.name}`: {_facts(fact)}"]
+    if about:
+        parts[0] += f". {about}"
     whole = _whole(fact)
     if whole is not None:
-        return f"{line}. Whole:\n{quoted('excerpt', clean(whole))}"
-    parts = [line]
+        return "\n".join([*parts, "The whole of it:", quoted("excerpt", clean(whole))])
     if fact.head:
         parts += ["Its beginning:", quoted("excerpt", clean(fact.head[:EXCERPT_CHARS]))]
     if fact.tail:

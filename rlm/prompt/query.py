@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from rlm.files import File
 from rlm.lm.base import Message
 from rlm.prompt.quote import quoted
 from rlm.prompt.texts import fill
@@ -20,13 +21,20 @@ __all__ = ["output_lines", "query", "render", "typed_query"]
 
 
 def render(value: Any) -> str:
-    """Return how a value is written into a prompt: a text as it is, everything else as JSON."""
+    """Return how a value is written into a prompt: a text as it is, everything else as JSON.
+
+    A File is read whole, as text; whoever calls has seen to it that it is not too large.
+    """
     if isinstance(value, str):
         return value
+    if isinstance(value, File):
+        return value.text
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, File):
+        return value.text
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -80,5 +88,5 @@ def _field_lines(fields: tuple[Field, ...]) -> str:
 
 
 def _field_line(field: Field) -> str:
-    line = f"- `{field.name}`: {field.type_text}"
-    return f"{line}. {field.description}" if field.description else line
+    parts = [text for text in (field.type_text, field.description) if text not in ("", "Any")]
+    return f"- `{field.name}`" + (f": {'. '.join(parts)}" if parts else "")

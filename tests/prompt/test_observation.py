@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ FAILED = Execution(
     error=CellError("KeyError", "'amount'", 6, "    total(rows)", TRACEBACK),
     variables=(Variable("rows", "list", 120, "[{'id': 1}, {'id': 2}, …]"), Variable("n", "int")),
 )
-CASES = {
+CASES: dict[str, tuple[Execution, dict[str, Any]]] = {
     "plain": (Execution(stdout="52 MB\n", stdout_chars=6), {}),
     "value": (Execution(value="{'a': 1}"), {}),
     "silent": (Execution(variables=(Variable("rows", "list", 3, "[1, 2, 3]"),)), {}),
@@ -47,9 +48,8 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_exact_observation(name: str) -> None:
     execution, options = CASES[name]
-    pinned(
-        f"observation_{name}", observation(execution, **{"cell": 4, "max_chars": 2000, **options})
-    )  # type: ignore[arg-type] # options vary
+    text = observation(execution, **{"cell": 4, "max_chars": 2000, **options})
+    pinned(f"observation_{name}", text)
 
 
 def test_rr09_lesson_02_an_error_is_told_with_its_line_and_what_ran_before() -> None:

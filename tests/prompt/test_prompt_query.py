@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prompt_cases import SIGNATURE, block, pinned
 from pydantic import BaseModel
 
+from rlm.files import File
 from rlm.lm.base import Message
 from rlm.prompt import query, render, typed_query
 
@@ -75,6 +76,8 @@ def test_a_typed_query_names_its_keys_and_types() -> None:
         (b"ab\xff", r'"ab\\xff"'),
         (date(2026, 1, 2), '"2026-01-02"'),
         (True, "true"),
+        (File(text="a page"), "a page"),
+        ([File(text="a page")], '["a page"]'),
     ],
 )
 def test_how_a_value_is_written(value: Any, text: str) -> None:

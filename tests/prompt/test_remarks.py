@@ -32,7 +32,7 @@ def test_rr15_a_repair_says_what_was_wrong_and_what_is_right(dialect: Dialect) -
 def test_lesson_09_the_last_request_asks_for_every_output(dialect: Dialect) -> None:
     text = last_request("the money is spent", SIGNATURE, dialect)
     assert "the money is spent" in text
-    assert "No more code will run" in text
+    assert "Nothing more can be looked at" in text
     assert '"answer": …, "pages": …' in text
     assert "`pages`: list[int]" in text
 
