@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rlm.prompt.dialect import Dialect, answer_form, exec_form
+from rlm.prompt.dialect import Dialect, answer_form, exec_form, submit_call
 from rlm.prompt.query import output_lines
 from rlm.prompt.quote import clean, cut
 from rlm.prompt.texts import fill
@@ -13,7 +13,7 @@ from rlm.prompt.texts import fill
 if TYPE_CHECKING:
     from rlm.signature import Signature
 
-__all__ = ["PROBLEM_CHARS", "last_request", "notice", "refusal", "repair"]
+__all__ = ["PROBLEM_CHARS", "last_request", "notice", "problem_lines", "refusal", "repair"]
 
 PROBLEM_CHARS = 2_000
 """The most that is said about one problem."""
@@ -51,8 +51,13 @@ def problem_lines(problems: Sequence[str]) -> str:
 
 def last_request(reason: str, signature: Signature, dialect: Dialect) -> str:
     """Return the request for an answer now; what comes back is parsed like any other reply."""
-    form = answer_form(dialect, signature)
-    return fill("last_request", reason=_bounded(reason), form=form, outputs=output_lines(signature))
+    return fill(
+        "last_request",
+        reason=_bounded(reason).rstrip("."),
+        form=answer_form(dialect, signature),
+        cell=exec_form(dialect, submit_call(signature)),
+        outputs=output_lines(signature),
+    )
 
 
 def notice(left: Mapping[str, tuple[float, float]]) -> str:
