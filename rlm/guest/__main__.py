@@ -1,0 +1,35 @@
+"""Where the guest begins: a zygote on a descriptor, or one session on standard streams."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import session, zygote
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run `zygote FD`, or without arguments one session over stdin and stdout."""
+    if len(sys.argv) == 3 and sys.argv[1] == "zygote":
+        zygote.main(int(sys.argv[2]))
+        return
+    session.serve(*_standard_streams(), {})
+
+
+def _standard_streams() -> tuple[int, int]:
+    """Move the wire away from where prints and child processes write, and leave nothing there."""
+    import fcntl
+
+    read_fd = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 64)
+    write_fd = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 64)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
+    return read_fd, write_fd
+
+
+if __name__ == "__main__":
+    main()

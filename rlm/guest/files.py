@@ -1,0 +1,255 @@
+"""A file of the host in a cell: read in windows, indexed by characters as far as was needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import OrderedDict
+from typing import Any, Iterator, List, NamedTuple, Pattern, Union
+
+__all__ = ["LONGEST_MATCH", "File", "Match"]
+
+_WINDOW = 4 * 1024 * 1024
+LONGEST_MATCH = 64 * 1024
+"""Characters of a match that is sure to be found across windows."""
+_CONTEXT = 1024
+
+
+class Match(NamedTuple):
+    """A place in a file: offsets in characters, the line's number from 1, and the text."""
+
+    start: int
+    end: int
+    line: int
+    text: str
+
+
+class Matches(List[Match]):
+    """The matches of a search; `more` says whether the limit cut it off."""
+
+    more = False
+
+    def __repr__(self) -> str:
+        more = f"\n... more than {len(self):,}: use finditer() or a limit" if self.more else ""
+        return "\n".join(map(repr, self)) + more if self else "no matches"
+
+
+class File:
+    """A file among the inputs: UTF-8 text or bytes of any size, read only where it is looked at.
+
+    `file[a:b]`, `.read(a, b)`, `.find(text)` and `.search(pattern)` count in characters; invalid
+    UTF-8 is read as U+FFFD. `len(file)` is in characters, `.size` in bytes. `.text` and `.bytes`
+    are the whole content, where that fits into memory.
+    """
+
+    def __init__(self, name: str, content_type: str, size: int, fd: int, room: int | None) -> None:
+        self.name = name
+        self.content_type = content_type
+        self.size = size
+        self._fd = fd
+        self._room = room
+        self._starts = [0]  # the character that each window begins with, as far as known
+        self._recent: OrderedDict[int, str] = OrderedDict()
+
+    @property
+    def text(self) -> str:
+        """The whole file as text; MemoryError when it does not fit."""
+        content = self._whole("text")
+        return content.decode("utf-8", "replace")
+
+    @property
+    def bytes(self) -> bytes:
+        """The whole file as bytes; MemoryError when it does not fit."""
+        return self._whole("bytes")
+
+    def read(self, start: int = 0, stop: int | None = None) -> str:
+        """Return the characters from `start` to `stop`."""
+        return self[start:stop]
+
+    def read_bytes(self, start: int = 0, stop: int | None = None) -> Any:
+        """Return the bytes from `start` to `stop`."""
+        start, stop, _ = slice(start, stop).indices(self.size)
+        return self._pread(start, max(stop - start, 0))
+
+    def lines(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
+        """Yield the lines without their ends, from line `start` (from 0) to before `stop`."""
+        number, rest = 0, ""
+        for window in self._windows():
+            pieces = (rest + window).split("\n")
+            rest = pieces.pop()
+            for line in pieces:
+                if stop is not None and number >= stop:
+                    return
+                if number >= start:
+                    yield line[:-1] if line.endswith("\r") else line
+                number += 1
+        if rest and number >= start and (stop is None or number < stop):
+            yield rest
+
+    def find(self, text: str, start: int = 0) -> int:
+        """Return where `text` is first found, from `start` on, in characters; -1 when it is not."""
+        for match in self.finditer(re.escape(text), start=start, _overlap=max(len(text), 1)):
+            return match.start
+        return -1
+
+    def search(
+        self, pattern: Union[str, Pattern[str]], *, ignore_case: bool = False, limit: int = 1000
+    ) -> Matches:
+        """Return the first `limit` matches of a regular expression: start, end, line, text.
+
+        A match that is longer than 65,536 characters may be cut or missed.
+        """
+        found = Matches()
+        for match in self.finditer(pattern, ignore_case=ignore_case):
+            if len(found) >= limit:
+                found.more = True
+                break
+            found.append(match)
+        return found
+
+    def finditer(
+        self,
+        pattern: Union[str, Pattern[str]],
+        *,
+        ignore_case: bool = False,
+        start: int = 0,
+        _overlap: int = LONGEST_MATCH,
+    ) -> Iterator[Match]:
+        """Yield the matches of a regular expression one by one, however many there are."""
+        flags = re.MULTILINE | (re.IGNORECASE if ignore_case else 0)
+        compiled = re.compile(pattern, flags) if isinstance(pattern, str) else pattern
+        first, buffer, base, line = self._locate(start), "", 0, 1
+        base = self._starts[first]
+        line += sum(self._window(number).count("\n") for number in range(first))
+        position, counted = start - base, 0
+        for number in range(first, self._count):
+            buffer += self._window(number)
+            last = number == self._count - 1
+            safe = len(buffer) if last else len(buffer) - _overlap
+            while position <= safe:
+                match = compiled.search(buffer, position)
+                if match is None:
+                    position = max(position, safe + 1 if last else safe)
+                    break
+                if match.end() > safe and not last and match.start() + _overlap > safe:
+                    position = max(position, min(match.start(), safe))
+                    break
+                line += buffer.count("\n", counted, match.start())
+                counted = match.start()
+                yield Match(base + match.start(), base + match.end(), line, match.group())
+                position = match.end() + (match.end() == match.start())
+            cut = max(min(position, len(buffer)) - _CONTEXT, 0)
+            line += buffer.count("\n", counted, cut) if cut > counted else 0
+            counted = max(counted - cut, 0)
+            buffer, base, position = buffer[cut:], base + cut, position - cut
+
+    def __getitem__(self, index: Any) -> str:
+        if not isinstance(index, slice):
+            place = index + len(self) if index < 0 else index
+            found = self[place : place + 1] if place >= 0 else ""
+            if not found:
+                raise IndexError(f"character {index} is outside of {self.name!r}")
+            return found
+        if index.step not in (None, 1):
+            return self[index.start : index.stop][:: index.step]
+        start, stop = index.start or 0, index.stop
+        if start < 0 or (stop is not None and stop < 0):
+            start, stop, _ = index.indices(len(self))
+        return self._characters(start, stop)
+
+    def _characters(self, start: int, stop: int | None) -> str:
+        if stop is None and self._room is not None and self.size > self._room and start == 0:
+            raise self._too_large("a slice without an end")
+        pieces = []
+        for number in range(self._locate(start), self._count):
+            begin = self._starts[number]
+            if stop is not None and begin >= stop:
+                break
+            window = self._window(number)
+            end = None if stop is None else stop - begin
+            pieces.append(window[max(start - begin, 0) : end])
+        return "".join(pieces)
+
+    def __len__(self) -> int:
+        while len(self._starts) <= self._count:
+            self._window(len(self._starts) - 1)
+        return self._starts[self._count]
+
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self.lines()
+
+    def __contains__(self, text: str) -> bool:
+        return self.find(text) >= 0
+
+    def __repr__(self) -> str:
+        return f"<File {self.name!r}, {self.size:,} bytes, {self.content_type}>"
+
+    @property
+    def _count(self) -> int:
+        return -(-self.size // _WINDOW)
+
+    def _windows(self) -> Iterator[str]:
+        return (self._window(number) for number in range(self._count))
+
+    def _locate(self, character: int) -> int:
+        """Return the window that holds this character, reading as far as needed."""
+        from bisect import bisect_right
+
+        while self._starts[-1] <= character and len(self._starts) <= self._count:
+            self._window(len(self._starts) - 1)
+        return min(bisect_right(self._starts, character) - 1, max(self._count - 1, 0))
+
+    def _window(self, number: int) -> str:
+        """Return the text of one window; windows end where characters do."""
+        found = self._recent.get(number)
+        if found is None:
+            begin, end = self._edge(number), self._edge(number + 1)
+            found = self._pread(begin, end - begin).decode("utf-8", "replace")
+            self._recent[number] = found
+            if len(self._recent) > 2:
+                self._recent.popitem(last=False)
+        if number == len(self._starts) - 1:
+            self._starts.append(self._starts[number] + len(found))
+        return found
+
+    def _edge(self, number: int) -> int:
+        """Return the byte where window `number` begins: never inside of a character."""
+        place = number * _WINDOW
+        if place <= 0 or place >= self.size:
+            return min(max(place, 0), self.size)
+        around = self._pread(place - 3, 4)
+        for back in (1, 2, 3):
+            byte = around[3 - back]
+            if byte >= 0xC0:  # a character begins here: it needs so many bytes
+                needs = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+                return place - back if needs > back else place
+            if byte < 0x80:
+                break
+        return place
+
+    def _pread(self, start: int, size: int) -> Any:
+        pieces = []
+        while size > 0:
+            piece = os.pread(self._fd, size, start)
+            if not piece:
+                break
+            pieces.append(piece)
+            start, size = start + len(piece), size - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _whole(self, what: str) -> Any:
+        if self._room is not None and self.size > self._room // 2:
+            raise self._too_large(f".{what}")
+        try:
+            return self._pread(0, self.size)
+        except MemoryError:
+            raise self._too_large(f".{what}") from None
+
+    def _too_large(self, what: str) -> MemoryError:
+        return MemoryError(
+            f"{what} of {self.name!r} ({self.size:,} bytes) does not fit into this session's memory:"
+            " use .search(pattern), .find(text), .lines() or slices such as file[0:10000]"
+        )

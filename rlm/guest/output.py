@@ -1,0 +1,212 @@
+"""What a cell prints: kept within bounds, counted in full, and sent on while the cell runs."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+import time
+from collections import deque
+from typing import Any, Callable, Deque
+
+from .interrupts import Shield
+
+__all__ = ["Capture", "Flusher", "Kept", "divert"]
+
+_EVERY = 0.05
+"""Seconds between two pieces of output that are sent while a cell runs."""
+
+
+class Kept:
+    """The head and the tail of a text that may be endless; `limit` is in bytes of UTF-8."""
+
+    def __init__(self, limit: int) -> None:
+        self.chars = 0
+        self._half = max(limit // 2, 1)
+        self._head: list[str] = []
+        self._head_size = 0
+        self._tail: Deque[str] = deque()
+        self._tail_size = 0
+
+    def add(self, text: str) -> None:
+        """Append text."""
+        self.chars += len(text)
+        room = self._half - self._head_size
+        if room > 0 and not self._tail:
+            head = text if _size(text) <= room else _cut(text, room)
+            self._head.append(head)
+            self._head_size += _size(head)
+            text = text[len(head) :]
+        if text:
+            self._add_tail(text)
+
+    def _add_tail(self, text: str) -> None:
+        if len(text) > self._half:
+            text = text[-self._half :]
+        self._tail.append(text)
+        self._tail_size += _size(text)
+        while self._tail_size - _size(self._tail[0]) >= self._half:
+            self._tail_size -= _size(self._tail.popleft())
+
+    def text(self) -> str:
+        """Return what was kept, with a mark where something was left out."""
+        head = "".join(self._head)
+        tail = "".join(self._tail)
+        if _size(tail) > self._half:
+            tail = tail[-self._half :] if tail.isascii() else _cut(tail[::-1], self._half)[::-1]
+        left_out = self.chars - len(head) - len(tail)
+        return (
+            f"{head}\n[... {left_out:,} characters left out ...]\n{tail}"
+            if left_out
+            else head + tail
+        )
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _cut(text: str, room: int) -> str:
+    """Return as much of the start of `text` as surely fits."""
+    return text[:room] if text.isascii() else text[: max(room // 4, 1)]
+
+
+class Capture(io.TextIOBase):
+    """`sys.stdout` or `sys.stderr` of a session, one cell after the other.
+
+    `emit` takes pieces of text for the host while the cell runs; `raw_fd` is an unlinked file
+    that descriptor 1 or 2 leads to, so that what is written below Python is kept too.
+    """
+
+    def __init__(
+        self, name: str, raw_fd: int, shield: Shield, emit: Callable[[str, str], None]
+    ) -> None:
+        self._name = name
+        self._raw_fd = raw_fd
+        self._shield = shield
+        self._emit = emit
+        self._lock = threading.RLock()
+        self._limit = 0
+        self._kept = Kept(1)
+        self._pending: list[str] = []
+        self._sent = 0
+        self._sent_at = 0.0
+        self.flusher: Flusher | None = None
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # typeshed has a plain attribute
+        """UTF-8, as everywhere."""
+        return "utf-8"
+
+    def writable(self) -> bool:
+        """Text can be written to it."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor whose content is kept too."""
+        return 1 if self._name == "stdout" else 2
+
+    def begin(self, limit: int) -> None:
+        """Start with nothing; keep at most `limit` bytes."""
+        with self._shield, self._lock:
+            self._limit = limit
+            self._kept = Kept(limit)
+            self._pending = []
+            self._sent = 0
+
+    def write(self, text: str) -> int:
+        """Keep text, and send it on when enough time has passed."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() takes text, not {type(text).__name__}")
+        with self._shield, self._lock:
+            self._kept.add(text)
+            if self._sent < self._limit:
+                self._pending.append(text)
+                if text.endswith("\n") and time.monotonic() - self._sent_at >= _EVERY:
+                    self.flush()
+                elif self.flusher is not None:
+                    self.flusher.wake()
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what is pending, up to the limit of the cell."""
+        with self._shield, self._lock:
+            self._drain()
+            if not self._pending:
+                return
+            text = "".join(self._pending)[: max(self._limit - self._sent, 0)]
+            self._pending = []
+            self._sent += len(text)
+            self._sent_at = time.monotonic()
+            if text:
+                self._emit(self._name, text)
+
+    def end(self) -> Kept:
+        """Return what the cell has written."""
+        with self._shield, self._lock:
+            self._drain()
+            self._pending = []
+            return self._kept
+
+    def _drain(self) -> None:
+        """Fetch what was written to the descriptor itself."""
+        if self._raw_fd < 0 or not os.fstat(self._raw_fd).st_size:
+            return
+        offset = 0
+        while True:
+            data = os.pread(self._raw_fd, 1 << 20, offset)
+            if not data:
+                break
+            offset += len(data)
+            text = data.decode("utf-8", "replace")
+            self._kept.add(text)
+            if self._sent < self._limit:
+                self._pending.append(text)
+        os.ftruncate(self._raw_fd, 0)
+
+
+class Flusher:
+    """A thread, begun when first needed, that sends output of a cell that has gone quiet."""
+
+    def __init__(self, captures: list[Capture]) -> None:
+        self._captures = captures
+        self._lock = threading.Lock()
+        self._awake = False
+        self._started = False
+        self._lock.acquire()
+
+    def wake(self) -> None:
+        """Something is pending: look at it a little later."""
+        if self._awake:
+            return
+        self._awake = True
+        if not self._started:
+            self._started = True
+            threading.Thread(target=self._run, name="output", daemon=True).start()
+        self._lock.release()
+
+    def _run(self) -> None:
+        while True:
+            self._lock.acquire()
+            time.sleep(_EVERY)
+            self._awake = False
+            for capture in self._captures:
+                capture.flush()
+
+
+def divert(number: int) -> int:
+    """Lead descriptor `number` to a file without a name, and return that file's descriptor.
+
+    Returns -1, and leads it to nowhere, where such files do not exist.
+    """
+    make: Any = getattr(os, "memfd_create", None)
+    fd = make("output", os.MFD_CLOEXEC) if make else os.open(os.devnull, os.O_WRONLY)
+    if make:
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+    os.dup2(fd, number)
+    if make:
+        return int(fd)
+    os.close(fd)
+    return -1

@@ -1,0 +1,297 @@
+"""Values as tagged JSON, with what is large as bytes beside it; nothing is ever unpickled.
+
+JSON's own values are themselves; every other is an object whose key `"$"` names its type.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime as dt
+import enum
+import os
+from decimal import Decimal
+from typing import Any, Callable, Dict, Mapping, Tuple
+from uuid import UUID
+
+from . import arrays
+from .wire import WireError
+
+__all__ = ["LARGE", "Blobs", "NotPortable", "Record", "decode", "encode"]
+
+LARGE = 64 * 1024
+"""Strings (in characters) and bytes above this travel beside the JSON."""
+
+_DEEPEST = 200
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class NotPortable(TypeError):
+    """A value has no form in which it can leave or enter a sandbox."""
+
+
+class Record(Dict[str, Any]):
+    """The fields of a model or dataclass from the other side, by attribute and by item."""
+
+    __slots__ = ("_type",)
+
+    def __init__(self, type_name: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        object.__setattr__(self, "_type", type_name)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            known = ", ".join(self)
+            raise AttributeError(f"{self._type} has no {name!r}; it has: {known}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __repr__(self) -> str:
+        return f"{self._type}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
+
+
+class Blobs:
+    """Collects the bytes that travel beside the JSON of one frame."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def put(self, content: bytes) -> list[int]:
+        """Keep content and return where it is: offset and length."""
+        at = [self.size, len(content)]
+        self.pieces.append(content)
+        self.size += len(content)
+        return at
+
+    def put_text(self, text: str) -> list[int]:
+        """Keep text as UTF-8 and return where it is."""
+        return self.put(text.encode("utf-8", "surrogatepass"))
+
+    def put_file(self, file: Any) -> int:
+        """Keep an open file for the other side and return its place; only some ways carry it."""
+        raise NotPortable(f"the file {file.name!r} can only be an input or a variable of a session")
+
+
+def encode(value: Any, blobs: Blobs, names: Mapping[int, str] | None = None) -> Any:
+    """Return `value` as tagged JSON.
+
+    `names` maps the id of an object that the other side already has to its name there. Raises
+    NotPortable, naming the value and where in it, when there is no form for it.
+    """
+    return _Encoder(blobs, names or {}).encode(value, 0)
+
+
+def decode(
+    value: Any,
+    blob: Any = b"",
+    names: Mapping[str, Any] | None = None,
+    open_file: Callable[[Mapping[str, Any]], Any] | None = None,
+) -> Any:
+    """Return the value that tagged JSON stands for; WireError when it stands for none.
+
+    `names` has the objects that the other side may refer to; `open_file` takes a file's entry.
+    """
+    try:
+        return _Decoder(memoryview(blob), names or {}, open_file).decode(value, 0)
+    except WireError:
+        raise
+    except NotPortable as error:
+        raise WireError(str(error)) from None
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        raise WireError(f"a value is malformed: {type(error).__name__}: {error}") from None
+
+
+class _Encoder:
+    def __init__(self, blobs: Blobs, names: Mapping[int, str]) -> None:
+        self._blobs = blobs
+        self._names = names
+
+    def encode(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self._text(value)
+        if value is None or kind is bool or kind is float:
+            return value
+        if kind is int:
+            return value if -(1 << 63) <= value < 1 << 63 else {"$": "int", "v": hex(value)}
+        if depth > _DEEPEST:
+            raise NotPortable(f"the value is nested deeper than {_DEEPEST} levels, or holds itself")
+        if kind is list:
+            return self._items(value, depth)
+        if kind is dict:
+            return self._mapping(value, depth)
+        if id(value) in self._names:
+            return {"$": "ref", "v": self._names[id(value)]}
+        for base, method in _BY_TYPE:
+            if isinstance(value, base):
+                return method(self, value, depth)
+        return self._object(value, depth)
+
+    def _text(self, value: str) -> Any:
+        if len(value) <= LARGE:
+            return value
+        if id(value) in self._names:
+            return {"$": "ref", "v": self._names[id(value)]}
+        return {"$": "str", "at": self._blobs.put_text(value)}
+
+    def _items(self, value: Any, depth: int) -> list[Any]:
+        return [self.encode(item, depth + 1) for item in value]
+
+    def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        if isinstance(value, Record):
+            fields = {name: self.encode(item, depth + 1) for name, item in value.items()}
+            return {"$": "record", "type": value._type, "v": fields}
+        if "$" not in value and all(type(key) is str for key in value):
+            return {key: self.encode(item, depth + 1) for key, item in value.items()}
+        pairs = [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in value.items()]
+        return {"$": "dict", "v": pairs}
+
+    def _bytes(self, value: Any, depth: int) -> dict[str, Any]:
+        content = bytes(value)
+        if len(content) > LARGE:
+            return {"$": "bytes", "at": self._blobs.put(content)}
+        return {"$": "bytes", "v": base64.b64encode(content).decode("ascii")}
+
+    def _object(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        if callable(getattr(kind, "open_fd", None)):
+            return {
+                "$": "file",
+                "name": str(value.name),
+                "type": str(value.content_type),
+                "size": int(value.size),
+                "fd": self._blobs.put_file(value),
+            }
+        if dataclasses.is_dataclass(kind):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
+        elif callable(getattr(kind, "model_dump", None)):
+            fields = {name: getattr(value, name) for name in kind.model_fields}
+        else:
+            tagged = arrays.encode(
+                value, self._blobs.put, lambda item: self.encode(item, depth + 1)
+            )
+            if tagged is not None:
+                return tagged
+            raise NotPortable(
+                f"a {kind.__module__}.{kind.__qualname__} cannot leave or enter a sandbox: turn it"
+                f" into text, numbers, lists or dicts first (the value: {_short(value)})"
+            )
+        return {
+            "$": "record",
+            "type": kind.__name__,
+            "v": {name: self.encode(item, depth + 1) for name, item in fields.items()},
+        }
+
+
+def _short(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except Exception as error:
+        return f"its repr raises {type(error).__name__}"
+
+
+def _tagged(tag: str, form: Callable[[Any], Any]) -> Callable[[_Encoder, Any, int], Any]:
+    return lambda encoder, value, depth: {"$": tag, "v": form(value)}
+
+
+def _listed(tag: str) -> Callable[[_Encoder, Any, int], Any]:
+    return lambda encoder, value, depth: {"$": tag, "v": encoder._items(value, depth)}
+
+
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()), range)
+
+_BY_TYPE: Tuple[Tuple[Any, Callable[[_Encoder, Any, int], Any]], ...] = (
+    (enum.Enum, lambda encoder, value, depth: encoder.encode(value.value, depth + 1)),
+    (str, lambda encoder, value, depth: encoder._text(str.__str__(value))),
+    ((bytes, bytearray, memoryview), _Encoder._bytes),
+    (bool, lambda encoder, value, depth: bool(value)),
+    (int, lambda encoder, value, depth: encoder.encode(int(value), depth)),
+    (float, lambda encoder, value, depth: float(value)),
+    (Mapping, _Encoder._mapping),
+    (tuple, _listed("tuple")),
+    (list, lambda encoder, value, depth: encoder._items(value, depth)),
+    (frozenset, _listed("frozenset")),
+    (set, _listed("set")),
+    (_VIEWS, lambda encoder, value, depth: encoder._items(value, depth)),
+    (dt.datetime, _tagged("datetime", dt.datetime.isoformat)),
+    (dt.date, _tagged("date", dt.date.isoformat)),
+    (dt.time, _tagged("time", dt.time.isoformat)),
+    (dt.timedelta, _tagged("timedelta", lambda v: [v.days, v.seconds, v.microseconds])),
+    (Decimal, _tagged("decimal", str)),
+    (UUID, _tagged("uuid", str)),
+    (complex, _tagged("complex", lambda v: [v.real, v.imag])),
+    (os.PathLike, lambda encoder, value, depth: encoder._text(str(value))),
+)
+
+
+class _Decoder:
+    def __init__(self, blob: memoryview, names: Mapping[str, Any], open_file: Any) -> None:
+        self._blob = blob
+        self._names = names
+        self._open_file = open_file
+
+    def decode(self, value: Any, depth: int) -> Any:
+        if depth > _DEEPEST + 8:
+            raise WireError("a value is nested too deep")
+        if isinstance(value, list):
+            return [self.decode(item, depth + 1) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "$" not in value:
+            return {key: self.decode(item, depth + 1) for key, item in value.items()}
+        tag = value["$"]
+        if tag in _SIMPLE:
+            return _SIMPLE[tag](value["v"])
+        if tag in _CONTAINERS:
+            return _CONTAINERS[tag](self.decode(item, depth + 1) for item in value["v"])
+        return self._special(tag, value, depth)
+
+    def _special(self, tag: Any, value: dict[str, Any], depth: int) -> Any:
+        if tag == "str":
+            return str(self._at(value), "utf-8", "surrogatepass")
+        if tag == "bytes":
+            return bytes(self._at(value)) if "at" in value else base64.b64decode(value["v"])
+        if tag == "dict":
+            pairs = [self.decode(pair, depth + 1) for pair in value["v"]]
+            return {_hashable(key): item for key, item in pairs}
+        if tag == "record":
+            fields = {str(k): self.decode(v, depth + 1) for k, v in value["v"].items()}
+            return Record(str(value["type"]), fields)
+        if tag == "ref":
+            return self._names[value["v"]]
+        if tag == "file" and self._open_file is not None:
+            return self._open_file(value)
+        if tag in arrays.TAGS:
+            return arrays.decode(value, self._at, lambda item: self.decode(item, depth + 1))
+        raise WireError(f"a value has an unknown type: {tag!r}")
+
+    def _at(self, value: dict[str, Any]) -> memoryview:
+        offset, length = value["at"]
+        if not (0 <= offset <= offset + length <= len(self._blob)):
+            raise WireError("a value lies outside of its frame")
+        return self._blob[offset : offset + length]
+
+
+def _hashable(key: Any) -> Any:
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _int(text: str) -> int:
+    return int(text, 16)
+
+
+_SIMPLE: Dict[Any, Callable[[Any], Any]] = {
+    "int": _int,
+    "datetime": dt.datetime.fromisoformat,
+    "date": dt.date.fromisoformat,
+    "time": dt.time.fromisoformat,
+    "timedelta": lambda v: dt.timedelta(days=v[0], seconds=v[1], microseconds=v[2]),
+    "decimal": Decimal,
+    "uuid": UUID,
+    "complex": lambda v: complex(v[0], v[1]),
+}
+_CONTAINERS: Dict[Any, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}

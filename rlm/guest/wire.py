@@ -1,0 +1,84 @@
+"""Frames: a JSON object and bytes beside it, length-prefixed, in a stream of bytes."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Dict, List, Sequence, Tuple
+
+__all__ = ["MAX_BLOB", "MAX_JSON", "VERSION", "Frame", "Frames", "WireError", "pack"]
+
+VERSION = 1
+"""What both sides must agree on before anything else is said."""
+
+MAX_JSON = 64 * 1024 * 1024
+MAX_BLOB = 4 * 1024 * 1024 * 1024
+
+Frame = Tuple[Dict[str, Any], bytes]
+
+_HEAD = struct.Struct("!IQ")
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_from_json = json.JSONDecoder().decode
+
+
+class WireError(ValueError):
+    """What came over the wire is not what the protocol allows."""
+
+
+def pack(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
+    """Return the pieces of one frame, in the order to send them.
+
+    Lone surrogates in strings survive: both sides use `surrogatepass`.
+    """
+    body = _to_json(message).encode("utf-8", "surrogatepass")
+    beside = sum(map(len, blobs))
+    if len(body) > MAX_JSON or beside > MAX_BLOB:
+        raise WireError(f"too large to send: {len(body):,} bytes of JSON, {beside:,} beside it")
+    return [_HEAD.pack(len(body), beside) + body, *blobs]
+
+
+class Frames:
+    """Cuts a stream of bytes into frames, without any I/O; `max_blob` bounds what one may hold."""
+
+    def __init__(self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> None:
+        self._max_json = max_json
+        self._max_blob = max_blob
+        self._buffer = bytearray()
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes are missing to the end of the frame that has begun; 0 when unknown."""
+        if len(self._buffer) < _HEAD.size:
+            return 0
+        json_size, blob_size = _HEAD.unpack_from(self._buffer)
+        return max(_HEAD.size + json_size + blob_size - len(self._buffer), 0)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take the next bytes and return the frames that they complete, or raise WireError."""
+        self._buffer += data
+        frames: List[Frame] = []
+        while len(self._buffer) >= _HEAD.size:
+            json_size, blob_size = _HEAD.unpack_from(self._buffer)
+            if json_size > self._max_json or blob_size > self._max_blob:
+                raise WireError(f"a frame claims {json_size:,} + {blob_size:,} bytes")
+            middle = _HEAD.size + json_size
+            end = middle + blob_size
+            if len(self._buffer) < end:
+                break
+            frames.append((_message(self._buffer[_HEAD.size : middle]), self._cut(middle, end)))
+            del self._buffer[:end]
+        return frames
+
+    def _cut(self, start: int, end: int) -> bytes:
+        with memoryview(self._buffer) as view:
+            return bytes(view[start:end])
+
+
+def _message(body: bytearray) -> dict[str, Any]:
+    try:
+        message = _from_json(body.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a frame is not JSON: {error}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("t"), str):
+        raise WireError("a frame is not an object with a type")
+    return message

@@ -1,0 +1,282 @@
+"""The process of a place: it loads the inputs once and forks a session whenever it is told to."""
+
+from __future__ import annotations
+
+import array
+import gc
+import importlib
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any, Mapping, Sequence
+
+from . import confine, session
+from .files import File
+from .values import decode
+from .wire import VERSION, Frame, Frames, WireError, pack
+
+__all__ = ["Zygote", "main"]
+
+_SOON = (
+    "random", "decimal", "statistics", "itertools", "functools", "textwrap", "string", "csv",
+    "heapq", "bisect", "hashlib", "copy", "pprint", "asyncio", "concurrent.futures", "difflib",
+    "html", "unicodedata", "fractions", "operator", "io", "pathlib", "time", "uuid", "calendar",
+    "tempfile", "urllib.parse", "zlib", "gzip", "zipfile", "xml.etree.ElementTree", "pydoc",
+)  # fmt: skip
+"""What cells import often: loaded while nobody waits, then shared by all later sessions."""
+
+
+def main(control_fd: int) -> None:
+    """Serve the host on the other end of this Unix socket until it closes."""
+    control = socket.socket(fileno=control_fd)
+    control.set_inheritable(False)
+    _away_from_standard_streams()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    zygote = Zygote(control)
+    try:
+        zygote.serve()
+    except (WireError, OSError, KeyError, TypeError) as error:
+        zygote.say({"t": "failed", "message": f"{type(error).__name__}: {error}"})
+    finally:
+        zygote.end()
+
+
+def _away_from_standard_streams() -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
+
+
+class Zygote:
+    """What it knows: its inputs, and its living sessions by process and by number."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._frames = Frames()
+        self._fds: list[int] = []
+        self._pids: dict[int, int] = {}
+        self._sessions: dict[int, int] = {}
+        self._inputs: dict[str, Any] = {}
+        self._options: Mapping[str, Any] = {}
+        self._soon = list(_SOON)
+        self._bell, bell = socket.socketpair()
+        self._bell.setblocking(False)
+        bell.setblocking(False)
+        self._ringer = bell
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Tell the host something, if it is still there."""
+        try:
+            for piece in pack(message):
+                self._control.sendall(piece)
+        except OSError:
+            return  # the host is gone; `serve` sees the same and ends
+
+    def serve(self) -> None:
+        """Do what the host says, and tell it which sessions have ended."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._bell, select.POLLIN)
+        while True:
+            idle = self._soon and self._pids
+            ready = poll.poll(0 if idle else None)
+            if not ready:
+                self._preload()
+            for fd, _ in ready:
+                if fd == self._bell.fileno():
+                    self._reap()
+                elif not self._receive():
+                    return
+
+    def end(self) -> None:
+        """Kill every session and remove its folder."""
+        for pid in list(self._sessions):
+            os.killpg(pid, signal.SIGKILL)
+        while self._sessions:
+            self._reap(wait=True)
+
+    def _preload(self) -> None:
+        try:
+            importlib.import_module(self._soon.pop(0))
+        except ImportError:
+            return  # this Python was built without it
+        if not self._soon:
+            gc.freeze()
+
+    def _receive(self) -> bool:
+        fds = array.array("i")
+        data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(64 * 4))
+        for level, kind, content in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        self._fds += fds
+        if not data:
+            return False
+        for frame in self._frames.feed(data):
+            self._obey(frame)
+        return True
+
+    def _obey(self, frame: Frame) -> None:
+        message = frame[0]
+        kind = message["t"]
+        if kind == "open":
+            self._open(message["id"], self._take(message["fds"]))
+        elif kind == "interrupt":
+            self._signal(message["id"], signal.SIGINT)
+            self.say({"t": "interrupted", "id": message["id"]})
+        elif kind == "close":
+            self._signal(message["id"], signal.SIGKILL)
+        elif kind == "bind":
+            self._bind(message)
+        else:
+            raise WireError(f"the host says {kind!r}")
+
+    def _take(self, count: int) -> list[int]:
+        taken, self._fds = self._fds[:count], self._fds[count:]
+        if len(taken) != count:
+            raise WireError("descriptors are missing")
+        return taken
+
+    def _bind(self, message: Mapping[str, Any]) -> None:
+        if message["version"] != VERSION:
+            raise WireError(f"the host speaks version {message['version']}, this is {VERSION}")
+        self._options = message
+        sys.path[:] = [*_own_path(), *message["path"]]
+        fds = self._take(message["fds"])
+        room = _bytes(message["memory_mb"])
+        for name in message["packages"]:
+            importlib.import_module(name)
+        missing = confine.place()
+        blob = _map(fds[0])
+
+        def open_file(entry: Mapping[str, Any]) -> File:
+            return File(entry["name"], entry["type"], entry["size"], fds[1 + entry["fd"]], room)
+
+        for name, value in message["inputs"].items():
+            self._inputs[name] = decode(value, blob, None, open_file)
+        if isinstance(blob, mmap.mmap):
+            blob.close()
+        os.close(fds[0])
+        gc.collect()
+        gc.freeze()
+        self.say({"t": "ready", "version": VERSION, "missing": missing, "python": sys.version})
+
+    def _open(self, number: int, fds: list[int]) -> None:
+        folder = os.path.join(self._options["scratch"], str(number))
+        os.mkdir(folder, 0o700)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become(fds, folder, parent)
+        for fd in fds:
+            os.close(fd)
+        self._sessions[pid] = number
+        self._pids[number] = pid
+
+    def _become(self, fds: list[int], folder: str, parent: int) -> None:
+        """Turn this fork into a session, which never returns."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setsid()
+            for own in (self._control, self._bell, self._ringer):
+                own.close()
+            os.chdir(folder)
+            confine.session(parent, self._options["processes"])
+            confine.limits(self._options["memory_mb"], self._options["file_mb"])
+            session.serve(fds[0], fds[0], self._inputs)
+        finally:
+            os._exit(0)
+
+    def _signal(self, number: int, what: int) -> None:
+        pid = self._pids.get(number)
+        if pid is None:
+            return
+        if what == signal.SIGKILL:
+            os.kill(pid, what)  # before it has made a group of its own, too
+        else:
+            os.kill(pid, what)
+
+    def _reap(self, wait: bool = False) -> None:
+        if not wait:
+            self._bell.recv(4096)
+        while True:
+            try:
+                options = os.WEXITED | os.WNOWAIT | (0 if wait else os.WNOHANG)
+                found = os.waitid(os.P_ALL, 0, options)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            self._bury(found.si_pid)
+            if wait:
+                return
+
+    def _bury(self, pid: int) -> None:
+        """Reap a child; with a session go its group, its strays and its folder."""
+        number = self._sessions.get(pid)
+        if number is not None:
+            _kill_group(pid)
+        _, status = os.waitpid(pid, 0)
+        if number is None:
+            return
+        del self._sessions[pid], self._pids[number]
+        if self._options["processes"]:
+            self._kill_strays()
+        _remove(os.path.join(self._options["scratch"], str(number)))
+        code = os.waitstatus_to_exitcode(status)
+        self.say({"t": "gone", "id": number, "code": code})
+
+    def _kill_strays(self) -> None:
+        """Kill what sessions left behind: this process inherits all that outlives its parent."""
+        while True:
+            strays = [pid for pid in _children() if pid not in self._sessions]
+            if not strays:
+                return
+            for pid in strays:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _own_path() -> Sequence[str]:
+    return [path for path in sys.path if path]
+
+
+def _bytes(memory_mb: int | None) -> int | None:
+    return None if memory_mb is None else memory_mb << 20
+
+
+def _map(fd: int) -> Any:
+    return mmap.mmap(fd, 0, prot=mmap.PROT_READ) if os.fstat(fd).st_size else b""
+
+
+def _children() -> list[int]:
+    own = os.getpid()
+    with open(f"/proc/{own}/task/{own}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it died before it had a group
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder with all that a session has put into it."""
+    for path, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            os.unlink(os.path.join(path, name))
+        for name in folders:
+            inner = os.path.join(path, name)
+            (os.unlink if os.path.islink(inner) else os.rmdir)(inner)
+    os.rmdir(folder)
