@@ -131,14 +131,14 @@ def _error(error: CellError) -> str:
 
 def _frames(traceback: str) -> str:
     """Return the last frames of a traceback that says more than the failing line does."""
-    lines = clean(traceback[-2 * _TRACEBACK_CHARS :]).splitlines()
+    lines = clean(traceback[-_TRACEBACK_CHARS:]).splitlines()
     starts = [n for n, line in enumerate(lines) if line.startswith('  File "')]
     if len(starts) < 2:
         return ""
     kept = lines[starts[0] :]
     while kept and not kept[-1].startswith("  "):
         kept.pop()  # the exception itself, which is told already
-    return "\n".join(kept)[-_TRACEBACK_CHARS:]
+    return "\n".join(kept)
 
 
 def _variable(variable: Variable) -> str:

@@ -140,6 +140,16 @@ def test_a_short_error_is_whole_beside_a_long_output() -> None:
     assert block(text, "error") == block(observation(FAILED, cell=1, max_chars=2000), "error")
 
 
+def test_of_a_deep_traceback_the_last_frames_are_shown() -> None:
+    frame = '  File "<cell 1>", line {}, in f\n    f()\n'
+    deep = "Traceback\n" + "".join(frame.format(n) for n in range(900)) + "RecursionError: deep\n"
+    error = CellError("RecursionError", "deep", 1, "f()", deep)
+    shown = block(observation(Execution(error=error), cell=1, max_chars=20_000), "error")
+    assert "line 899, in f" in shown
+    assert "line 800, in f" not in shown
+    assert all(line.startswith(("  File ", "    f()")) for line in shown.splitlines()[2:])
+
+
 def test_a_refusal_that_the_exception_tells_is_told_once() -> None:
     refused = Execution(error=CellError("SubmitRefused", "pages: not a list", 1, "submit(pages=7)"))
     text = observation(refused, cell=1, max_chars=2000, problems=["pages: not a list"])
