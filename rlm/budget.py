@@ -65,34 +65,39 @@ class Hold:
         self.tokens = ask.tokens(output_tokens)
         self.cost = ask.cost(output_tokens)
 
-    def settle(self, usage: Usage | None) -> Decimal | None:
-        """Replace the hold by what was used and return its cost; unknown usage keeps the hold."""
-        if usage is None:
-            return self.forfeit()
-        cost = self.ask.price.cost(usage) if self.ask.price else None
-        self._close(usage.total_tokens, cost or _ZERO)
-        self._budget.saw_reply(self.ask.model, usage.output_tokens)
+    def settle(self, usage: Usage | None, price: Price | None = None) -> Decimal | None:
+        """Replace the hold by what was used and return its cost, `None` when it has no price.
+
+        `price` is that of the model that replied, where another stood in; unknown usage counts
+        all that was held.
+        """
+        if usage is not None:
+            self._budget.saw_reply(self.ask.model, usage.output_tokens)
+        tokens, cost = self._actual(usage, price)
+        self._close(tokens, cost or _ZERO)
         return cost
 
-    def forfeit(self) -> Decimal | None:
-        """Count all that was held as spent: the request may be billed, and nobody says how much."""
-        self._close(self.tokens, self.cost)
-        return self.cost if self.ask.price else None
+    def charge_attempt(self, usage: Usage | None, price: Price | None = None) -> Decimal | None:
+        """Count an attempt that failed but may be billed, and keep the hold for the next one."""
+        tokens, cost = self._actual(usage, price)
+        self._budget.charge(tokens, cost or _ZERO)
+        return cost
+
+    def check_again(self) -> None:
+        """Raise BudgetExceeded when the hold is no longer covered, after attempts were charged."""
+        short = self._budget.shortage(self.ask, self.output_tokens, held=self)
+        if short is not None:
+            raise short
 
     def release(self) -> None:
-        """Give back what was held: the request cannot be billed."""
+        """Give back what was held; may be called again, and after a settlement."""
         self._close(0, _ZERO)
 
-    def spend_and_hold_again(self) -> None:
-        """Count the hold as spent and take it once more, for a further attempt.
-
-        Raises BudgetExceeded, with the hold closed, when what is left does not cover another one.
-        """
-        self._budget.charge(self.tokens, self.cost)
-        short = self._budget.shortage(self.ask, self.output_tokens, extra=self)
-        if short is not None:
-            self.release()
-            raise short
+    def _actual(self, usage: Usage | None, price: Price | None) -> tuple[int, Decimal | None]:
+        price = price or self.ask.price
+        if usage is None:
+            return self.tokens, self.cost if price else None
+        return usage.total_tokens, price.cost(usage) if price else None
 
     def _close(self, tokens: int, cost: Decimal) -> None:
         if self._open:
@@ -174,12 +179,12 @@ class Budget:
             raise BudgetExceeded("max_llm_calls", self.llm_calls, cap)
 
     def shortage(
-        self, ask: Ask, cap: int, *, last: bool = False, extra: Hold | None = None
+        self, ask: Ask, cap: int, *, last: bool = False, held: Hold | None = None
     ) -> BudgetExceeded | None:
-        """Return the limit that such a request would break, or `None`; `extra` is already held."""
+        """Return the limit that such a request would break, or `None`; `held` is its own hold."""
         tokens, cost = self._committed(last)
-        if extra is not None:
-            tokens, cost = tokens - extra.tokens, cost - extra.cost
+        if held is not None:
+            tokens, cost = tokens - held.tokens, cost - held.cost
         limits = self.limits
         if limits.max_tokens is not None and tokens + ask.tokens(cap) > limits.max_tokens:
             return BudgetExceeded("max_tokens", tokens, limits.max_tokens)

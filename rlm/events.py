@@ -116,7 +116,7 @@ class ModelFact(_Fact):
     """A model of the run: its name, what it is for, dollars a million tokens, its window."""
 
     name: str
-    role: Literal["root", "sub", "allowed", "fallback"]
+    role: Literal["root", "sub", "allowed"]
     input_price: Decimal | None = None
     output_price: Decimal | None = None
     window: int | None = None
@@ -155,18 +155,18 @@ class Event(_Fact):
 
 
 class RunStarted(Event):
-    """A run begins: everything that is the same for its whole tree."""
+    """A run begins: everything that is the same for its whole tree.
+
+    What is asked of which inputs is told by the `call_started` of the root, as of any call.
+    """
 
     type: Literal["run_started"]
     version: str
     """The version of rlm."""
     python: str
     task: str
-    signature: dict[str, Any]
-    inputs: tuple[InputFact, ...] = ()
     models: tuple[ModelFact, ...] = ()
     sandbox: str = ""
-    confinement: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     seed: int = 0
     dialect: str = "fence"
@@ -209,6 +209,8 @@ class SessionOpened(Event):
     type: Literal["session_opened"]
     seed: int
     variables: tuple[str, ...] = ()
+    confinement: dict[str, Any] = {}
+    """What confines its code and what is missing; told for the root."""
     seconds: float = 0
 
 

@@ -74,8 +74,14 @@ class Result(Generic[T]):
         return self.trace.last(events.RunFinished)
 
     @cached_property
-    def _root(self) -> events.CallFinished | events.CallFailed | None:
-        return self.trace.last(events.CallFinished, events.CallFailed, call="0")
+    def ending(self) -> events.CallFinished | events.CallFailed | None:
+        """How the root ended."""
+        found = [
+            e
+            for e in self.trace.events
+            if isinstance(e, events.CallFinished | events.CallFailed) and e.call == "0"
+        ]
+        return found[-1] if found else None
 
     @cached_property
     def _start(self) -> events.RunStarted | None:
@@ -119,14 +125,14 @@ class Result(Generic[T]):
     @property
     def forced(self) -> bool:
         """Whether the answer came from the last request, after a limit or a loop."""
-        return isinstance(self._root, events.CallFinished) and self._root.forced
+        return isinstance(self.ending, events.CallFinished) and self.ending.forced
 
     @cached_property
     def error(self) -> RunError | None:
         """The error that ended the run, or `None`."""
         fact = self._end.error if self._end else None
-        if fact is None and isinstance(self._root, events.CallFailed):
-            fact = self._root.error
+        if fact is None and isinstance(self.ending, events.CallFailed):
+            fact = self.ending.error
         return error_from(fact) if fact else None
 
     @cached_property
@@ -134,15 +140,16 @@ class Result(Generic[T]):
         """The contract of the run, as given or as the trace tells it."""
         if self._signature is not None:
             return self._signature
-        return Signature.from_json(self._start.signature if self._start else {})
+        root = self.trace.first(events.CallStarted, call="0")
+        return Signature.from_json((root.signature if root else None) or {})
 
     @cached_property
     def _output(self) -> T | None:
         fields = None
-        if isinstance(self._root, events.CallFinished):
-            fields = self._root.output
-        elif isinstance(self._root, events.CallFailed):
-            fields = self._root.submitted
+        if isinstance(self.ending, events.CallFinished):
+            fields = self.ending.output
+        elif isinstance(self.ending, events.CallFailed):
+            fields = self.ending.submitted
         return None if fields is None else self.signature.coerce(fields)  # type: ignore[return-value]
 
     @property
@@ -166,8 +173,11 @@ class Result(Generic[T]):
     @property
     def validation_errors(self) -> list[str]:
         """The problems of the last refused output, when none was accepted after it."""
-        offered = self.trace.last(events.OutputSubmitted, events.OutputRefused, call="0")
-        return list(offered.problems) if isinstance(offered, events.OutputRefused) else []
+        refused = self.trace.last(events.OutputRefused, call="0")
+        accepted = self.trace.last(events.OutputSubmitted, call="0")
+        if refused is None or (accepted is not None and accepted.seq > refused.seq):
+            return []
+        return list(refused.problems)
 
     # What it took -----------------------------------------------------------------------------
 
@@ -185,7 +195,7 @@ class Result(Generic[T]):
     @cached_property
     def cost_by_model(self) -> dict[str, Decimal | None]:
         """The dollars by the name of the model."""
-        models = dict.fromkeys(e.model for e in self.trace.of(*_PAID))
+        models = dict.fromkeys(e.model for e in _paid(self.trace))
         return {m: add_costs(_costs(self.trace, model=m)) for m in models}
 
     @property
@@ -207,7 +217,7 @@ class Result(Generic[T]):
     @property
     def iterations(self) -> int:
         """Turns of the root."""
-        return self._root.iterations if self._root else 0
+        return self.ending.iterations if self.ending else 0
 
     @cached_property
     def cache(self) -> dict[str, int]:
@@ -220,8 +230,9 @@ class Result(Generic[T]):
     @property
     def sandbox(self) -> dict[str, Any]:
         """Where the code ran and what confined it."""
-        started = self._start
-        return {"name": started.sandbox, **started.confinement} if started else {}
+        opened = self.trace.first(events.SessionOpened, call="0")
+        name = self._start.sandbox if self._start else ""
+        return {"name": name, **(opened.confinement if opened else {})}
 
     @property
     def warnings(self) -> list[str]:
@@ -289,15 +300,15 @@ class Result(Generic[T]):
         return f"<table>{cells}</table>"
 
 
-_PAID = (events.ModelReplied, events.ModelLost, events.ModelRetried)
+_Paid = events.ModelReplied | events.ModelLost | events.ModelRetried
+
+
+def _paid(trace: Trace) -> list[_Paid]:
+    return [e for e in trace.events if isinstance(e, _Paid)]
 
 
 def _costs(trace: Trace, model: str | None = None) -> list[Decimal | None]:
-    return [
-        e.cost
-        for e in trace.of(*_PAID)
-        if (model is None or e.model == model) and not (isinstance(e, events.ModelReplied) and e.cached)
-    ]
+    return [e.cost for e in _paid(trace) if model is None or e.model == model]
 
 
 def error_from(fact: events.ErrorFact) -> RunError:
@@ -353,9 +364,11 @@ _IN_TURN = (
 
 
 def _calls(trace: Trace) -> list[CallView]:
-    ends = {e.call: e for e in trace.of(events.CallFinished, events.CallFailed)}
-    paid: dict[str, list[Any]] = {}
-    for e in trace.of(*_PAID):
+    ends = {
+        e.call: e for e in trace.events if isinstance(e, events.CallFinished | events.CallFailed)
+    }
+    paid: dict[str, list[_Paid]] = {}
+    for e in _paid(trace):
         paid.setdefault(e.call, []).append(e)
     return [_call(e, ends.get(e.call), paid.get(e.call, [])) for e in trace.of(events.CallStarted)]
 
@@ -363,7 +376,7 @@ def _calls(trace: Trace) -> list[CallView]:
 def _call(
     start: events.CallStarted,
     end: events.CallFinished | events.CallFailed | None,
-    paid: list[events.ModelReplied | events.ModelLost | events.ModelRetried],
+    paid: list[_Paid],
 ) -> CallView:
     replies = [e for e in paid if isinstance(e, events.ModelReplied)]
     finished = end if isinstance(end, events.CallFinished) else None
@@ -379,8 +392,8 @@ def _call(
         forced=bool(finished and finished.forced),
         ended_by=end.ended_by if end else "",
         seconds=round(end.t - start.t, 6) if end else 0.0,
-        usage=sum((e.usage for e in replies if not e.cached), Usage()),
-        cost=add_costs([e.cost for e in paid if not (e in replies and e.cached)]),  # type: ignore[union-attr]
+        usage=sum((e.usage for e in replies), Usage()),
+        cost=add_costs([e.cost for e in paid]),
         cached=bool(replies) and all(e.cached for e in replies),
         output=finished.output if finished else None,
         error=end.error if isinstance(end, events.CallFailed) else None,

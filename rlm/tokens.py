@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
     from rlm.lm.base import Message
 
-__all__ = ["acount", "bound", "bound_messages", "count", "estimate", "is_exact"]
+__all__ = [
+    "acount",
+    "acount_messages",
+    "bound",
+    "bound_messages",
+    "count",
+    "estimate",
+    "estimate_messages",
+    "is_exact",
+]
 
 MESSAGE_OVERHEAD = 16
 """Tokens that a message's frame may take: more than any published chat template needs."""
@@ -57,6 +66,11 @@ def estimate(text: str) -> int:
     return -(-bound(text) // 4)
 
 
+def estimate_messages(messages: Iterable[Message]) -> int:
+    """Return about how many tokens a transcript has, with its framing."""
+    return MESSAGE_OVERHEAD + sum(estimate(m.content) + MESSAGE_OVERHEAD for m in messages)
+
+
 def is_exact(model: str) -> bool:
     """Tell whether `count` is the model's own tokenizer or another's, which may be a fifth off."""
     return _known(model) is not None
@@ -79,6 +93,19 @@ def count(text: str, model: str) -> int | None:
 async def acount(text: str, model: str) -> int | None:
     """Return what `count` does, from a thread."""
     return await asyncio.to_thread(count, text, model)
+
+
+async def acount_messages(messages: Iterable[Message], model: str) -> int | None:
+    """Return a number of tokens that a transcript hardly exceeds, nearer than `bound_messages`.
+
+    A count with the framing; with a quarter more where the tokenizer is not the model's own.
+    """
+    held = list(messages)
+    counted = await acount("\n".join(m.content for m in held), model)
+    if counted is None:
+        return None
+    margin = 0 if is_exact(model) else counted // 4
+    return counted + margin + MESSAGE_OVERHEAD * (len(held) + 1)
 
 
 def _known(model: str) -> str | None:

@@ -100,9 +100,9 @@ class Trace:
         """Return the text without known secrets."""
         return self._redactor(text)
 
-    def put_blob(self, content: bytes) -> str:
+    def put_blob(self, pieces: Iterable[bytes]) -> str:
         """Keep content beside the log and return its reference, or `""` without a log."""
-        return self._writer.put_blob(content) if self._writer else ""
+        return self._writer.put_blob(pieces) if self._writer else ""
 
     def close(self) -> None:
         """End the log."""
@@ -139,13 +139,13 @@ class Trace:
         """Return the events of these types, of one call or of all."""
         return [e for e in self.events if isinstance(e, kinds) and (call is None or e.call == call)]
 
-    def first(self, kind: type[E], call: str | None = None) -> E | None:
-        """Return the first event of a type, or `None`."""
-        return next(iter(self.of(kind, call=call)), None)
+    def first(self, *kinds: type[E], call: str | None = None) -> E | None:
+        """Return the first event of these types, or `None`."""
+        return next(iter(self.of(*kinds, call=call)), None)
 
-    def last(self, kind: type[E], call: str | None = None) -> E | None:
-        """Return the last event of a type, or `None`."""
-        found = self.of(kind, call=call)
+    def last(self, *kinds: type[E], call: str | None = None) -> E | None:
+        """Return the last event of these types, or `None`."""
+        found = self.of(*kinds, call=call)
         return found[-1] if found else None
 
     def to_jsonl(self) -> str:
@@ -196,7 +196,7 @@ def _word(kind: type[Event]) -> str:
 def _with_blobs(event: Event, writer: LogWriter) -> str:
     def walk(value: Any) -> Any:
         if isinstance(value, str) and len(value) > BLOB_OVER:
-            return {"$ref": writer.put_blob(value.encode("utf-8", "surrogatepass"))}
+            return {"$ref": writer.put_blob([value.encode("utf-8", "surrogatepass")])}
         if isinstance(value, dict):
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, list):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 __all__ = ["LogWriter"]
@@ -19,8 +20,8 @@ class LogWriter(Protocol):
         """Write one line; it is out of the process when this returns."""
         ...
 
-    def put_blob(self, content: bytes) -> str:
-        """Keep content once under its hash and return `"sha256:…"`."""
+    def put_blob(self, pieces: Iterable[bytes]) -> str:
+        """Keep content, given in pieces, once under its hash and return `"sha256:…"`."""
         ...
 
     def close(self) -> None:

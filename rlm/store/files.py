@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from rlm.errors import ConfigurationError
@@ -46,25 +47,25 @@ class FileLog:
         while rest:
             rest = rest[os.write(self._fd, rest) :]
 
-    def put_blob(self, content: bytes) -> str:
-        """Keep content once, under its hash."""
-        digest = hashlib.sha256(content).hexdigest()
-        self._keep(digest, content)
-        return f"sha256:{digest}"
+    def put_blob(self, pieces: Iterable[bytes]) -> str:
+        """Keep content once, under its hash; it is there whole or not at all."""
+        blobs = self._folder / "blobs"
+        blobs.mkdir(exist_ok=True)
+        digest = hashlib.sha256()
+        fd, temporary = tempfile.mkstemp(dir=blobs, prefix=".")
+        try:
+            with os.fdopen(fd, "wb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+            Path(temporary).replace(blobs / digest.hexdigest())
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return f"sha256:{digest.hexdigest()}"
 
     def close(self) -> None:
         """Close the file; may be called again."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    def _keep(self, digest: str, content: bytes) -> None:
-        blobs = self._folder / "blobs"
-        final = blobs / digest
-        if final.exists():
-            return
-        blobs.mkdir(exist_ok=True)
-        fd, temporary = tempfile.mkstemp(dir=blobs)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(final)  # whole or not at all, whoever else writes the same

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 __all__ = ["Category", "Tool"]
 
 Category = Literal["read_only", "write", "needs_approval", "disabled"]
 
 
+@runtime_checkable
 class Tool(Protocol):
     """A host function that a cell may call by name."""
 

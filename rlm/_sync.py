@@ -1,0 +1,45 @@
+"""The whole sync story: run a coroutine to its end, from wherever the caller stands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["run_sync"]
+
+T = TypeVar("T")
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine and return its result, also in a notebook or under a running loop.
+
+    Where a loop already runs in this thread the coroutine gets a thread and a loop of its own,
+    and this thread waits. Ctrl-C cancels the coroutine, which ends in good order.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    return _in_a_thread(work)
+
+
+def _in_a_thread(work: Coroutine[Any, Any, T]) -> T:
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+    context = contextvars.copy_context()
+
+    def body() -> None:
+        try:
+            outcome.append(context.run(asyncio.run, work))
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=body, name="rlm", daemon=True)
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]

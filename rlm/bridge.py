@@ -1,0 +1,230 @@
+"""The table of host functions that the cells of one call may use; nothing else crosses."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from rlm import events
+from rlm.call import error_fact
+from rlm.errors import PolicyViolation, RLMError, ToolError
+from rlm.run import Run
+from rlm.sandbox.base import Functions
+from rlm.signature import plain
+from rlm.subcalls import SubCalls
+from rlm.tools.base import Tool
+
+__all__ = ["Bridge", "Caller"]
+
+HostFunction = Callable[..., Awaitable[Any]]
+
+
+class Caller(Protocol):
+    """The call whose cells use the Bridge."""
+
+    id: str
+    run: Run
+
+    @property
+    def cell_number(self) -> int:
+        """The cell that runs now."""
+        ...
+
+    def submit(self, value: Any) -> None:
+        """Take an offered output, or raise ValidationFailed."""
+        ...
+
+    def earlier_turns(self) -> list[dict[str, Any]]:
+        """The turns so far."""
+        ...
+
+
+class Bridge:
+    """The host functions of one call: sub-calls, the output, the budget, and the run's tools.
+
+    Each crossing is told to the trace, with its outcome: by the calls it made, or as a value.
+    """
+
+    def __init__(self, caller: Caller, subcalls: SubCalls | None, tools: tuple[Tool, ...]) -> None:
+        self._caller = caller
+        self._run = caller.run
+        self._subcalls = subcalls
+        self._tools = tools
+
+    def functions(self) -> Functions:
+        """Return the table: the name in a cell, the function of the host."""
+        own: dict[str, HostFunction] = {
+            "submit": self._submit,
+            "budget": self._budget,
+            "history": self._history,
+            "log": self._log,
+        }
+        if self._subcalls is not None:
+            own |= {
+                "llm_query": self._query,
+                "parallel_queries": self._queries,
+                "predict": self._predict,
+                "parallel_predict": self._predictions,
+            }
+        own |= {tool.name: functools.partial(self._tool, tool) for tool in self._tools}
+        return {name: functools.partial(self._cross, name, do) for name, do in own.items()}
+
+    async def _cross(self, name: str, do: HostFunction, /, *args: Any, **kwargs: Any) -> Any:
+        trace, call = self._run.trace, self._caller.id
+        number = self._run.next_bridge()
+        trace.emit(
+            events.BridgeCalled,
+            call,
+            bridge=number,
+            cell=self._caller.cell_number,
+            function=name,
+            key=_key(name, args, kwargs),
+        )
+        crossing = _Crossing(number)
+        try:
+            value = await do(crossing, *args, **kwargs)
+        except asyncio.CancelledError as error:
+            trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(error))
+            raise
+        except RLMError as error:
+            trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(error))
+            raise
+        except TypeError as error:  # arguments that the function does not take
+            problem = ToolError(f"{name}: {error}")
+            trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(problem))
+            raise problem from None
+        trace.emit(events.BridgeReturned, call, bridge=number, value=crossing.recorded)
+        return value
+
+    # Sub-calls --------------------------------------------------------------------------------
+
+    @property
+    def _sub(self) -> SubCalls:
+        if self._subcalls is None:  # the table has no such function then
+            raise PolicyViolation("sub-calls are not allowed here")
+        return self._subcalls
+
+    async def _query(self, crossing: _Crossing, prompt: str, **options: Any) -> dict[str, Any]:
+        return await self._sub.query(prompt, cell=self._caller.cell_number, **options)
+
+    async def _queries(
+        self,
+        crossing: _Crossing,
+        *prompts: Any,
+        max_concurrency: int | None = None,
+        **common: Any,
+    ) -> list[dict[str, Any]]:
+        common["cell"] = self._caller.cell_number
+        make = [functools.partial(self._one_query, item, common) for item in prompts]
+        return await self._sub.many(make, max_concurrency)
+
+    async def _one_query(self, item: Any, common: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(item, Mapping):
+            return await self._sub.query(item, **common)
+        named: dict[str, Any] = {_WORDS.get(name, name): value for name, value in item.items()}
+        unknown = named.keys() - _QUERY_OPTIONS
+        if unknown or "prompt" not in named:
+            raise ToolError(
+                f"a query is a text, or a dict with 'prompt' and any of {sorted(_QUERY_OPTIONS)}; "
+                f"this one has {sorted(map(str, item))}"
+            )
+        return await self._sub.query(named.pop("prompt"), **{**common, **named})
+
+    async def _predict(
+        self,
+        crossing: _Crossing,
+        signature: str,
+        *,
+        model: str | None = None,
+        instructions: str | None = None,
+        recursive: bool | None = None,
+        sample: int = 0,
+        **inputs: Any,
+    ) -> dict[str, Any]:
+        return await self._sub.predict(
+            signature,
+            inputs,
+            model=model,
+            instructions=instructions,
+            recursive=recursive,
+            sample=sample,
+            cell=self._caller.cell_number,
+        )
+
+    async def _predictions(
+        self,
+        crossing: _Crossing,
+        signature: str,
+        rows: list[Mapping[str, Any]],
+        *,
+        model: str | None = None,
+        max_concurrency: int | None = None,
+    ) -> list[dict[str, Any]]:
+        options: dict[str, Any] = {"model": model, "cell": self._caller.cell_number}
+        make = [functools.partial(self._sub.predict, signature, row, **options) for row in rows]
+        return await self._sub.many(make, max_concurrency)
+
+    # The run ----------------------------------------------------------------------------------
+
+    async def _submit(self, crossing: _Crossing, *values: Any, **fields: Any) -> None:
+        self._caller.submit(values[0] if values and not fields else fields)
+
+    async def _budget(self, crossing: _Crossing) -> dict[str, Any]:
+        report = self._run.budget.report()
+        crossing.recorded = plain(report)
+        return report
+
+    async def _history(self, crossing: _Crossing) -> list[dict[str, Any]]:
+        return self._caller.earlier_turns()
+
+    async def _log(self, crossing: _Crossing, message: str) -> None:
+        self._run.trace.emit(events.Logged, self._caller.id, message=str(message)[:10_000])
+
+    # Tools ------------------------------------------------------------------------------------
+
+    async def _tool(self, tool: Tool, crossing: _Crossing, /, *args: Any, **kwargs: Any) -> Any:
+        if tool.category not in ("read_only", "write"):
+            raise PolicyViolation(f"the tool {tool.name!r} may not be used: {tool.category}")
+        self._run.budget.count_tool_call()
+        trace, call = self._run.trace, self._caller.id
+        arguments = {**{str(i): value for i, value in enumerate(args)}, **kwargs}
+        common = {"bridge": crossing.number, "tool": tool.name}
+        began = time.monotonic()
+        trace.emit(
+            events.ToolCalled, call, category=tool.category, arguments=plain(arguments), **common
+        )
+        try:
+            value = await tool.call(args, kwargs)
+        except BaseException as error:
+            seconds = round(time.monotonic() - began, 6)
+            fact = error_fact(error)
+            trace.emit(events.ToolReturned, call, error=fact, seconds=seconds, **common)
+            raise
+        seconds = round(time.monotonic() - began, 6)
+        trace.emit(events.ToolReturned, call, value=plain(value), seconds=seconds, **common)
+        return value
+
+
+class _Crossing:
+    """One call over the Bridge, numbered; `recorded` is what the trace tells of its value."""
+
+    __slots__ = ("number", "recorded")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.recorded: Any = None
+
+
+_WORDS = {"model_name": "model", "query": "prompt"}
+_QUERY_OPTIONS = {"prompt", "model", "context", "output", "sample", "recursive"}
+
+
+def _key(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Return the hash of a request in canonical form: by it a replay knows the crossing again."""
+    text = json.dumps([name, args, kwargs], sort_keys=True, default=repr, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

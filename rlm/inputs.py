@@ -1,0 +1,118 @@
+"""The inputs of a run: what is checked of them at the start, and how large ones are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rlm import events
+from rlm.errors import ConfigurationError
+from rlm.files import File
+from rlm.limits import Limits
+from rlm.trace import BLOB_OVER, Trace
+
+__all__ = ["check_limits", "keep_large"]
+
+_PIECE = 1 << 20
+
+
+def check_limits(inputs: Mapping[str, Any], limits: Limits) -> None:
+    """Raise ConfigurationError when the inputs are more or larger than the limits allow."""
+    files = {name: value for name, value in inputs.items() if isinstance(value, File)}
+    if limits.max_files is not None and len(files) > limits.max_files:
+        raise ConfigurationError(f"{len(files)} files are given; max_files is {limits.max_files}")
+    for name, file in files.items():
+        if limits.max_file_bytes is not None and file.size > limits.max_file_bytes:
+            raise ConfigurationError(
+                f"the file {name!r} has {file.size:,} bytes; max_file_bytes is "
+                f"{limits.max_file_bytes:,}"
+            )
+    if limits.max_input_bytes is not None:
+        total = sum(_size(value) for value in inputs.values())
+        if total > limits.max_input_bytes:
+            raise ConfigurationError(
+                f"the inputs have {total:,} bytes; max_input_bytes is {limits.max_input_bytes:,}"
+            )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, File):
+        return value.size
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, (bytes, bytearray)):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_size(key) + _size(item) for key, item in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return sum(map(_size, value))
+    return len(repr(value))
+
+
+async def keep_large(inputs: Mapping[str, Any], trace: Trace, whole: bool) -> None:
+    """Keep each large input with the log, under its hash, while the run goes on.
+
+    A file that has a path is named by path and hash, not copied; with `whole` false so is
+    everything else, without a path.
+    """
+    for name, value in inputs.items():
+        pieces = _pieces(value)
+        if pieces is None:
+            continue
+        path = str(value.path) if isinstance(value, File) and value.path else ""
+        reference, size = await _in_thread(pieces, trace if whole and not path else None)
+        trace.emit(events.InputStored, name=name, sha256=reference, size=size, path=path)
+
+
+async def _in_thread(pieces: Iterator[bytes], trace: Trace | None) -> tuple[str, int]:
+    counted = _Counted(pieces)
+    work: Callable[[], str] = counted.hash if trace is None else lambda: trace.put_blob(counted)
+    try:
+        return await asyncio.to_thread(work), counted.size
+    except asyncio.CancelledError:
+        counted.stopped = True  # the thread ends at its next piece
+        raise
+
+
+class _Counted:
+    """Pieces of bytes that are counted as they go by, and end early when nobody wants them."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.size = 0
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if self.stopped:
+                raise InterruptedError("nobody wants the rest")
+            self.size += len(piece)
+            yield piece
+
+    def hash(self) -> str:
+        digest = hashlib.sha256()
+        for piece in self:
+            digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+
+def _pieces(value: Any) -> Iterator[bytes] | None:
+    """Return a large input in pieces, or `None` for one that the trace tells in full."""
+    if isinstance(value, File):
+        return _read(value)
+    if isinstance(value, str) and len(value) > BLOB_OVER:
+        return (
+            value[start : start + _PIECE].encode("utf-8", "surrogatepass")
+            for start in range(0, len(value), _PIECE)
+        )
+    if isinstance(value, (bytes, bytearray)) and len(value) > BLOB_OVER:
+        return (bytes(value[s : s + _PIECE]) for s in range(0, len(value), _PIECE))
+    return None
+
+
+def _read(file: File) -> Iterator[bytes]:
+    with open(file.open_fd(), "rb") as opened:
+        while piece := opened.read(_PIECE):
+            yield piece

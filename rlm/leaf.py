@@ -1,0 +1,129 @@
+"""A call that answers by one plain completion, untyped or typed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from rlm import events, prompt, tokens
+from rlm.call import Call
+from rlm.errors import ContextWindowExceeded, ReplyCutOff, ValidationFailed
+from rlm.lm.base import Message, Reply
+from rlm.reply.objects import final_value
+from rlm.roster import RosterModel
+from rlm.signature import Output, Signature
+
+__all__ = ["TEXT", "CompletionCall", "fits"]
+
+TEXT = Signature.parse("prompt -> answer: str")
+"""The contract of an untyped sub-call."""
+
+_TRIES = 2  # a typed reply that is not valid is asked for once more
+
+
+class CompletionCall(Call):
+    """A call whose answer is one reply of a model.
+
+    `typed` says whether the reply must be JSON that satisfies the signature: one that does not is
+    sent back once with the reasons. Raises ContextWindowExceeded before anything is sent.
+    """
+
+    route = "completion"
+
+    def __init__(
+        self, *args: Any, messages: tuple[Message, ...], typed: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._messages = list(messages)
+        self._typed = typed
+
+    def _contract(self) -> dict[str, Any]:
+        return {"signature": self.signature.to_json()} if self._typed else {}
+
+    async def _answer(self) -> Output:
+        self.ended_by = "replied"
+        for index, message in enumerate(self._messages):
+            self._tell(index, message, "prompt")
+        if not self._typed:
+            return self.signature.coerce((await self._ask()).text)
+        for _ in range(_TRIES - 1):
+            reply = await self._ask()
+            try:
+                return self._read(reply)
+            except ValidationFailed as error:
+                self._add(Message("assistant", reply.text), "reply")
+                self._add(Message("user", prompt.refusal(error.problems)), "repair")
+        return self._read(await self._ask())
+
+    def _read(self, reply: Reply) -> Output:
+        names = [field.name for field in self.signature.outputs]
+        return self.signature.coerce(final_value(reply.text, names))
+
+    async def _ask(self) -> Reply:
+        self.iterations += 1
+        messages = tuple(self._messages)
+        request = self.model.request(
+            messages, self.run.limits.max_output_tokens, sample=self.sample
+        )
+        if self._typed:
+            request = replace(request, schema=self.signature.json_schema())
+        bound = await _room(messages, self.model, request.max_output_tokens)
+        answer = await self.run.complete(
+            self.id,
+            self.model,
+            request,
+            purpose="query",
+            ranges=((0, len(messages)),),
+            bound=bound,
+        )
+        self.heard(answer)
+        if answer.reply.finish == "length":
+            raise ReplyCutOff(
+                f"{self.model.name}: the reply was cut off at its cap of output tokens; ask for "
+                "less, or in smaller pieces",
+                model=self.model.name,
+            )
+        return answer.reply
+
+    def _add(self, message: Message, about: str) -> None:
+        self._messages.append(message)
+        self._tell(len(self._messages) - 1, message, about)
+
+    def _tell(self, index: int, message: Message, about: str) -> None:
+        self.run.trace.emit(
+            events.MessageAdded,
+            self.id,
+            index=index,
+            role=message.role,
+            about=about,
+            content=message.content,
+        )
+
+
+async def _room(messages: tuple[Message, ...], model: RosterModel, cap: int) -> int:
+    """Return an upper bound of the tokens of messages, or raise when the window is too small."""
+    room = model.window - min(cap, model.window // 2)
+    bound = tokens.bound_messages(messages)
+    if bound <= room:
+        return bound
+    counted = await tokens.acount_messages(messages, model.name)
+    count = tokens.estimate_messages(messages) if counted is None else counted
+    if count > room:
+        raise ContextWindowExceeded(
+            f"the request has about {count:,} tokens and {model.name} has room for {room:,} beside "
+            f"its reply (window {model.window:,}): ask about smaller pieces, or pass the text as "
+            "context=… so that a call of its own reads it",
+            model=model.name,
+            tokens=count,
+            window=model.window,
+        )
+    return bound if counted is None else min(bound, counted)
+
+
+async def fits(messages: tuple[Message, ...], model: RosterModel, cap: int) -> bool:
+    """Whether messages leave room for a reply in the model's window."""
+    try:
+        await _room(messages, model, cap)
+    except ContextWindowExceeded:
+        return False
+    return True

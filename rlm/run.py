@@ -1,0 +1,352 @@
+"""What all calls of one recursion tree share, and the one door to the models."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from rlm import events, tokens
+from rlm.budget import Ask, Budget, Hold
+from rlm.cache import Cache, reply_key
+from rlm.errors import ProviderError
+from rlm.limits import Limits
+from rlm.lm.base import Delta, OnDelta, Reply, Request
+from rlm.lm.resilient import Retries, ask
+from rlm.roster import Roster, RosterModel
+from rlm.sandbox.base import CellLimits, Place, Sandbox
+from rlm.signature import Signature
+from rlm.tools.base import Tool
+from rlm.trace import Trace
+from rlm.usage import Price, Usage
+
+__all__ = ["Answer", "Run", "RunConfig", "open_run"]
+
+Purpose = Literal["turn", "query", "last"]
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that was decided before a run starts, with names already resolved."""
+
+    signature: Signature
+    task: str
+    inputs: Mapping[str, Any]
+    roster: Roster
+    sandbox: Sandbox
+    limits: Limits
+    tools: tuple[Tool, ...] = ()
+    validators: tuple[Callable[..., Any], ...] = ()
+    dialect: Literal["fence", "json", "tags"] = "fence"
+    seed: int = 0
+    retries: Retries = field(default_factory=Retries)
+    stream: bool = False
+    store_inputs: bool = True
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply with the number of the request that got it, and what it cost."""
+
+    ask: int
+    reply: Reply
+    cost: Decimal | None
+
+
+class Run:
+    """What all calls of one tree share: models, sandbox, limits, budget, cache, trace, slots.
+
+    `complete` is the only way to a model. The place of the sandbox starts in the background and
+    is waited for when the first cell is to run.
+    """
+
+    def __init__(self, config: RunConfig, trace: Trace) -> None:
+        self.config = config
+        self.trace = trace
+        self.limits = config.limits
+        self.roster = config.roster
+        self.budget = Budget(config.limits)
+        self.cache = Cache()
+        self._slots = asyncio.Semaphore(config.limits.max_concurrency)
+        self._asks = itertools.count(1)
+        self._bridges = itertools.count(1)
+        self._starting: asyncio.Task[Place] | None = None
+
+    async def place(self) -> Place:
+        """Return the run's place in the sandbox, once it has started."""
+        if self._starting is None:
+            raise RuntimeError("the run is not open")
+        return await asyncio.shield(self._starting)
+
+    def begin(self, start: asyncio.Task[Place]) -> None:
+        """Take the task that starts the place."""
+        self._starting = start
+
+    def next_bridge(self) -> int:
+        """Number a call over the Bridge."""
+        return next(self._bridges)
+
+    # The door to the models -------------------------------------------------------------------
+
+    async def complete(
+        self,
+        call: str,
+        model: RosterModel,
+        request: Request,
+        *,
+        purpose: Purpose,
+        ranges: Ranges,
+        bound: int,
+        notice: str = "",
+        last: bool = False,
+    ) -> Answer:
+        """Ask a model and return its answer: cache, slot, hold, model with retries, settlement.
+
+        `bound` is an upper bound of the request's input tokens. Replies to queries are shared
+        among equal requests of the run. Raises BudgetExceeded and the errors of providers.
+        """
+        asked = _Asked(self, call, model, request, purpose, ranges, notice, last)
+        if purpose != "query":
+            return await self._send(asked, bound)
+        asked.key = reply_key(model.name, request)
+        answers: list[Answer] = []
+
+        async def send() -> Reply:
+            answers.append(await self._send(asked, bound))
+            return answers[0].reply
+
+        reply, _ = await self.cache.get(asked.key, send)
+        return answers[0] if answers else asked.from_cache(reply)
+
+    async def _send(self, asked: _Asked, bound: int) -> Answer:
+        async with self._slots:
+            hold = await self._hold(asked, bound)
+            try:
+                return await self._attempt(asked, hold)
+            finally:
+                hold.release()
+
+    async def _hold(self, asked: _Asked, bound: int) -> Hold:
+        model, cap = asked.model, asked.request.max_output_tokens
+        want = Ask(model.name, bound, cap, model.price)
+        if self._is_dear(want):
+            exact = await tokens.acount_messages(asked.request.messages, model.name)
+            if exact is not None and exact < bound:
+                want = replace(want, input_tokens=exact)
+        return await self.budget.hold(want, last=asked.last)
+
+    def _is_dear(self, want: Ask) -> bool:
+        """Whether a request takes so much of a limit that an exact count of tokens is worth it."""
+        limits, share = self.limits, 20
+        most = want.output_tokens
+        money = limits.max_cost_usd is not None and want.cost(most) * share > limits.max_cost_usd
+        return money or (
+            limits.max_tokens is not None and want.tokens(most) * share > limits.max_tokens
+        )
+
+    async def _attempt(self, asked: _Asked, hold: Hold) -> Answer:
+        request = replace(asked.request, max_output_tokens=hold.output_tokens)
+        asked.emit_asked(next(self._asks), hold)
+        attempts = _Attempts(asked, hold)
+        try:
+            reply = await ask(
+                asked.model.lms,
+                request,
+                retries=replace(self.config.retries, timeout=asked.model.timeout),
+                observer=attempts,
+                on_delta=self._deltas(asked),
+            )
+        except ProviderError as error:
+            attempts.emit_lost(error)
+            raise
+        except BaseException as error:  # cancelled, or out of money for another attempt
+            attempts.emit_broken(error)
+            raise
+        return attempts.replied(reply)
+
+    def _deltas(self, asked: _Asked) -> OnDelta | None:
+        if not (self.config.stream and asked.call == "0" and self.trace.watched):
+            return None
+
+        def show(delta: Delta) -> None:
+            self.trace.show(events.Delta(asked.call, delta.kind, delta.text))
+
+        return show
+
+
+class _Asked:
+    """One request as the trace tells of it."""
+
+    def __init__(
+        self,
+        run: Run,
+        call: str,
+        model: RosterModel,
+        request: Request,
+        purpose: Purpose,
+        ranges: Ranges,
+        notice: str,
+        last: bool,
+    ) -> None:
+        self.run = run
+        self.call = call
+        self.model = model
+        self.request = request
+        self.purpose = purpose
+        self.ranges = ranges
+        self.notice = notice
+        self.last = last
+        self.key = ""
+        self.number = 0
+        self.began = 0.0
+
+    def emit_asked(self, number: int, hold: Hold | None) -> None:
+        self.number = number
+        self.began = self.run.budget.seconds
+        held = (
+            {
+                "max_output_tokens": hold.output_tokens,
+                "held_tokens": hold.tokens,
+                "held_cost": hold.cost,
+            }
+            if hold
+            else {}
+        )
+        self.run.trace.emit(
+            events.ModelAsked,
+            self.call,
+            ask=number,
+            model=self.model.name,
+            purpose=self.purpose,
+            messages=self.ranges,
+            notice=self.notice,
+            parameters=self.model.parameters(),
+            key=self.key,
+            **held,
+        )
+
+    def emit_replied(
+        self, reply: Reply, model: str, usage: Usage, cost: Decimal | None, **more: Any
+    ) -> Answer:
+        fact = self.run.trace.emit(
+            events.ModelReplied,
+            self.call,
+            ask=self.number,
+            model=model,
+            text=reply.text,
+            reasoning=reply.reasoning,
+            usage=usage,
+            cost=cost,
+            finish=reply.finish,
+            seconds=round(self.run.budget.seconds - self.began, 6),
+            **more,
+        )
+        # The recorded text, for a secret that was taken out of it must not be acted on either.
+        clean = replace(reply, text=fact.text, reasoning=fact.reasoning)
+        return Answer(self.number, clean, cost)
+
+    def from_cache(self, reply: Reply) -> Answer:
+        self.emit_asked(next(self.run._asks), None)
+        return self.emit_replied(reply, self.model.name, Usage(), Decimal(0), cached=True)
+
+
+class _Attempts:
+    """The attempts of one request: each that fails is charged and told."""
+
+    def __init__(self, asked: _Asked, hold: Hold) -> None:
+        self._asked = asked
+        self._hold = hold
+        self._model = asked.model.lms[0].name
+        self._lost_cost: Decimal | None = Decimal(0)
+        self._lost_tokens = 0
+
+    def lost(self, model: str, error: ProviderError, may_be_billed: bool) -> None:
+        self._lost_cost, self._lost_tokens = Decimal(0), 0
+        if may_be_billed:
+            before = self._asked.run.budget.tokens
+            self._lost_cost = self._hold.charge_attempt(error.usage, self._price(model))
+            self._lost_tokens = self._asked.run.budget.tokens - before
+
+    def retrying(self, model: str, error: ProviderError, wait: float, following: str) -> None:
+        self._asked.run.trace.emit(
+            events.ModelRetried,
+            self._asked.call,
+            ask=self._asked.number,
+            model=model,
+            error=events.ErrorFact(
+                type=type(error).__name__, message=str(error), details=error.details()
+            ),
+            wait=round(wait, 3),
+            next_model=following,
+            cost=self._lost_cost,
+            tokens=self._lost_tokens,
+        )
+        self._lost_cost, self._lost_tokens = Decimal(0), 0
+        self._model = following
+        self._hold.check_again()
+
+    def replied(self, reply: Reply) -> Answer:
+        cost = self._hold.settle(reply.usage, self._price(self._model))
+        usage = reply.usage or Usage(
+            input_tokens=self._hold.ask.input_tokens, output_tokens=self._hold.output_tokens
+        )
+        estimated = reply.usage is None
+        return self._asked.emit_replied(reply, self._model, usage, cost, estimated=estimated)
+
+    def emit_lost(self, error: ProviderError) -> None:
+        """Tell that the request ended without a reply; its last attempt is charged already."""
+        self._emit(error, error.details(), self._lost_cost, self._lost_tokens)
+
+    def emit_broken(self, error: BaseException) -> None:
+        """Tell that the request was broken off; what it may be billed is what was held."""
+        out_of_money = not isinstance(error, asyncio.CancelledError)
+        cost = Decimal(0) if out_of_money else self._hold.settle(None)
+        self._emit(error, {}, cost, 0 if out_of_money else self._hold.tokens)
+
+    def _emit(
+        self, error: BaseException, details: dict[str, Any], cost: Decimal | None, tokens: int
+    ) -> None:
+        self._asked.run.trace.emit(
+            events.ModelLost,
+            self._asked.call,
+            ask=self._asked.number,
+            model=self._model,
+            error=events.ErrorFact(type=type(error).__name__, message=str(error), details=details),
+            cost=cost,
+            tokens=tokens,
+        )
+
+    def _price(self, model: str) -> Price | None:
+        return self._asked.model.price_of(model)
+
+
+@asynccontextmanager
+async def open_run(config: RunConfig, trace: Trace) -> AsyncIterator[Run]:
+    """Open a run: its place starts in the background, and everything is released at the end."""
+    run = Run(config, trace)
+    limits = CellLimits(
+        seconds=config.limits.cell_seconds,
+        memory_mb=config.limits.memory_mb,
+        output_bytes=config.limits.max_stdout_bytes,
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(config.roster.aclose)
+        starting = asyncio.create_task(
+            stack.enter_async_context(config.sandbox.start(config.inputs, limits))
+        )
+        run.begin(starting)
+        stack.push_async_callback(_settle, [starting])
+        yield run
+
+
+async def _settle(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for tasks whose outcome nobody has asked for, cancelling those that still run."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,191 @@
+"""How a request of a cell becomes a child: which model, which route, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+from rlm import prompt
+from rlm.call import Call, Outcome
+from rlm.errors import BudgetExceeded, ConfigurationError, ProviderError, RLMError, ToolError
+from rlm.leaf import TEXT, CompletionCall, fits
+from rlm.lm.base import Message
+from rlm.signature import Signature
+
+__all__ = ["SubCalls"]
+
+
+class SubCalls:
+    """The sub-calls of one call.
+
+    A sub-call whose context fits the model's window is one completion; one that does not is a
+    call with a session of its own, as far as the depth allows. `recursive` decides it by hand.
+    `make_repl` makes a call of that kind.
+    """
+
+    def __init__(self, parent: Call, make_repl: Callable[..., Call]) -> None:
+        self._parent = parent
+        self._make_repl = make_repl
+
+    async def query(
+        self,
+        text: str,
+        *,
+        model: str | None = None,
+        context: Any = None,
+        output: str | None = None,
+        sample: int = 0,
+        recursive: bool | None = None,
+        cell: int | None = None,
+    ) -> dict[str, Any]:
+        """Ask in words; `output` names a type for the answer."""
+        if not isinstance(text, str):
+            raise ToolError(f"llm_query takes a text, not {type(text).__name__}")
+        if output is not None:
+            signature = _typed(text, output, context)
+            inputs = {} if context is None else {"context": context}
+            return await self._typed(signature, inputs, model, sample, recursive, cell)
+        messages = prompt.query(text, context)
+        child = await self._child(
+            TEXT if context is None else _READ,
+            {} if context is None else {"context": context},
+            messages,
+            typed=False,
+            task=text,
+            model=model,
+            sample=sample,
+            recursive=recursive,
+            cell=cell,
+        )
+        return await self._episode(child)
+
+    async def predict(
+        self,
+        signature: str,
+        inputs: Mapping[str, Any],
+        *,
+        model: str | None = None,
+        instructions: str | None = None,
+        sample: int = 0,
+        recursive: bool | None = None,
+        cell: int | None = None,
+    ) -> dict[str, Any]:
+        """Ask by a signature."""
+        try:
+            contract = Signature.parse(signature)
+            if instructions:
+                contract = contract.with_instructions(instructions)
+            given = contract.check_inputs(inputs)
+        except ConfigurationError as error:
+            raise ToolError(str(error)) from None
+        return await self._typed(contract, given, model, sample, recursive, cell)
+
+    async def many(
+        self, make: Iterable[Callable[[], Awaitable[dict[str, Any]]]], at_once: int | None
+    ) -> list[dict[str, Any]]:
+        """Run sub-calls side by side; a failure is data in its slot, and the length is kept."""
+        slots = asyncio.Semaphore(at_once) if at_once else None
+
+        async def one(start: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+            try:
+                if slots is None:
+                    return await start()
+                async with slots:
+                    return await start()
+            except RLMError as error:
+                retryable = isinstance(error, ProviderError) and error.retryable
+                told = {"type": type(error).__name__, "message": str(error)}
+                return {"failure": {**told, "retryable": retryable}}
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(start)) for start in make]
+        return [task.result() for task in tasks]
+
+    async def _typed(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, Any],
+        model: str | None,
+        sample: int,
+        recursive: bool | None,
+        cell: int | None,
+    ) -> dict[str, Any]:
+        child = await self._child(
+            signature,
+            inputs,
+            prompt.typed_query(signature, inputs),
+            typed=True,
+            task=signature.instructions or signature.text,
+            model=model,
+            sample=sample,
+            recursive=recursive,
+            cell=cell,
+        )
+        return await self._episode(child)
+
+    async def _child(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, Any],
+        messages: tuple[Message, ...],
+        *,
+        typed: bool,
+        task: str,
+        model: str | None,
+        sample: int,
+        recursive: bool | None,
+        cell: int | None,
+    ) -> Call:
+        parent, run = self._parent, self._parent.run
+        level, deepest = parent.depth + 1, run.limits.max_depth
+        if level > deepest or (recursive and level == deepest):
+            raise BudgetExceeded("max_depth", level, deepest)
+        chosen = run.roster.get(model)
+        run.budget.count_sub_call()
+        common: dict[str, Any] = {
+            "task": task,
+            "inputs": inputs,
+            "model": chosen,
+            "parent": parent,
+            "cell": cell,
+            "sample": sample,
+        }
+        cap = chosen.max_output_tokens or run.limits.max_output_tokens
+        may_recurse = level < deepest and recursive is not False
+        if may_recurse and (recursive or (inputs and not await fits(messages, chosen, cap))):
+            return self._make_repl(run, parent.next_child_id(), signature=signature, **common)
+        contract = signature if typed else TEXT
+        return CompletionCall(
+            run, parent.next_child_id(), signature=contract, messages=messages, typed=typed,
+            **common,
+        )  # fmt: skip
+
+    async def _episode(self, child: Call) -> dict[str, Any]:
+        return _episode(await child.answer())
+
+
+_READ = Signature.parse("context -> answer: str")
+
+
+def _typed(text: str, output: str, context: Any) -> Signature:
+    given = "" if context is None else "context"
+    try:
+        return Signature.parse(f"{given} -> answer: {output}").with_instructions(text)
+    except ConfigurationError as error:
+        raise ToolError(f"output={output!r} is not a type: {error}") from None
+
+
+def _episode(outcome: Outcome) -> dict[str, Any]:
+    fields = dict(outcome.output)
+    value = next(iter(fields.values())) if len(fields) == 1 else fields
+    return {
+        "text": prompt.render(value),
+        "value": value,
+        "iterations": outcome.iterations,
+        "forced": outcome.forced,
+        "summary": outcome.summary,
+        "cost": outcome.cost,
+        "sources": [],
+        "route": outcome.route,
+    }
