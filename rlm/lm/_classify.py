@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["brief", "refusal", "retry_after"]
 
 LONGEST_TEXT = 600
+SHORTEST_SECRET = 8
+"""Shorter keys are placeholders such as "none", which would blot out ordinary words."""
 
 _WINDOW_CODES = {
     "context_length_exceeded",
@@ -100,7 +102,7 @@ def refusal(
 def brief(text: str, secrets: Iterable[str] = ()) -> str:
     """Return a provider's text on one line, without secrets and not longer than needed."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "…")
     text = " ".join(text[: 8 * LONGEST_TEXT].split())
     return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"

@@ -235,7 +235,8 @@ class _Answer:
     def reply(self) -> Reply:
         text = "".join(self._text)
         if self._finish in BLOCKED or self._finish.startswith("IMAGE_"):
-            raise self._blocked(f"the answer was withheld ({self._finish}): {self._why}")
+            why = f": {self._why}" if self._why else ""
+            raise self._blocked(f"the answer was withheld ({self._finish}){why}")
         if not self._finish and self.streams:
             raise self.cut_off("the stream ended without a finish reason")
         if not text.strip() and self._finish == "MAX_TOKENS":

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from rlm.errors import ProviderError, ProviderTimeout, RLMError
@@ -22,6 +23,7 @@ __all__ = ["LiteLLM"]
 
 _PRICES = "LITELLM_LOCAL_MODEL_COST_MAP"
 _loading = threading.Lock()
+_UNSURE = ("APIConnectionError", "InternalServerError", "APIError")
 _MEANINGS = {
     "ContextWindowExceededError": "context_length_exceeded",
     "ContentPolicyViolationError": "content_filter",
@@ -53,6 +55,7 @@ class LiteLLM:
         self._timeout = timeout
         self._extra = dict(extra or {})
         self._supported: frozenset[str] | None = None
+        self._litellm: Any = None
 
     def __repr__(self) -> str:
         return f"LiteLLM({self._name!r})"
@@ -65,7 +68,9 @@ class LiteLLM:
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """Answer the request, streaming pieces to `on_delta` when one is given."""
         async with deadline(self._name, self._timeout):
-            litellm = await asyncio.to_thread(_load)
+            if self._litellm is None:
+                self._litellm = await asyncio.to_thread(_load)
+            litellm = self._litellm
             answer = Answer(self._name, on_delta, self._secrets)
             try:
                 await self._ask(litellm, self._parameters(litellm, request), answer)
@@ -105,7 +110,8 @@ class LiteLLM:
         if value is None:
             return None
         if self._supported is None:
-            found = litellm.get_supported_openai_params(model=self._name)
+            model, provider, *_ = litellm.get_llm_provider(model=self._name)
+            found = litellm.get_supported_openai_params(model=model, custom_llm_provider=provider)
             self._supported = frozenset(found or ())
         return value if parameter in self._supported else None
 
@@ -124,22 +130,23 @@ class LiteLLM:
         """Return the named error for one of litellm's."""
         kind = type(error).__name__
         status = getattr(error, "status_code", None)
+        refused = isinstance(status, int) and status >= 400  # 200 is an answer nobody can read
         text = brief(f"{kind}: {getattr(error, 'message', None) or error}", self._secrets)
         if answer.began:
             return answer.cut_off(text)
         if kind == "Timeout":
             return ProviderTimeout(f"{self._name}: {text}", model=self._name)
-        response = getattr(error, "response", None)
+        headers = getattr(error, "litellm_response_headers", None)
         found = refusal(
             self._name,
-            status if isinstance(status, int) else None,
+            status if refused else None,
             text,
-            code=_MEANINGS.get(kind, str(getattr(error, "code", None) or "")),
-            retry_after=retry_after(response.headers) if response is not None else None,
+            code=_MEANINGS.get(kind, ""),
+            retry_after=retry_after(headers or {}),
             secrets=self._secrets,
         )
         # litellm gives 500 to everything that broke without an answer: work may have been done
-        found.may_be_billed = kind in ("APIConnectionError", "InternalServerError", "APIError")
+        found.may_be_billed = not refused or kind in _UNSURE
         return found
 
 
@@ -159,5 +166,7 @@ def _load() -> Any:
         litellm.telemetry = False
         litellm.num_retries = None
         litellm.cache = None
+        # said once by pydantic of litellm's own types, and of no use to anybody
+        warnings.filterwarnings("ignore", ".*is using the `ReadOnly` qualifier", UserWarning)
         logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
         return litellm
