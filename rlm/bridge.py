@@ -126,7 +126,7 @@ class Bridge:
     async def _one_query(self, item: Any, common: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(item, Mapping):
             return await self._sub.query(item, **common)
-        named: dict[str, Any] = {_WORDS.get(name, name): value for name, value in item.items()}
+        named = {_WORDS.get(str(name), str(name)): value for name, value in item.items()}
         unknown = named.keys() - _QUERY_OPTIONS
         if unknown or "prompt" not in named:
             raise ToolError(

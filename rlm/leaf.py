@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rlm import events, prompt, tokens
 from rlm.call import Call
 from rlm.errors import ContextWindowExceeded, ReplyCutOff, ValidationFailed
+from rlm.files import File
 from rlm.lm.base import Message, Reply
+from rlm.reply.loose_json import read_object
 from rlm.reply.objects import final_value
 from rlm.roster import RosterModel
 from rlm.signature import Output, Signature
 
-__all__ = ["TEXT", "CompletionCall", "fits"]
+__all__ = ["TEXT", "CompletionCall", "check_room", "check_size"]
 
 TEXT = Signature.parse("prompt -> answer: str")
 """The contract of an untyped sub-call."""
@@ -57,7 +60,11 @@ class CompletionCall(Call):
 
     def _read(self, reply: Reply) -> Output:
         names = [field.name for field in self.signature.outputs]
-        return self.signature.coerce(final_value(reply.text, names))
+        value = final_value(reply.text, names)
+        if isinstance(value, str) and (start := value.find("{")) >= 0:
+            found = read_object(value, start)  # words around the object do no harm
+            value = found[0] if found and names[0] in found[0] else value
+        return self.signature.coerce(value)
 
     async def _ask(self) -> Reply:
         self.iterations += 1
@@ -67,7 +74,7 @@ class CompletionCall(Call):
         )
         if self._typed:
             request = replace(request, schema=self.signature.json_schema())
-        bound = await _room(messages, self.model, request.max_output_tokens)
+        bound = await check_room(messages, self.model, request.max_output_tokens)
         answer = await self.run.complete(
             self.id,
             self.model,
@@ -100,30 +107,52 @@ class CompletionCall(Call):
         )
 
 
-async def _room(messages: tuple[Message, ...], model: RosterModel, cap: int) -> int:
-    """Return an upper bound of the tokens of messages, or raise when the window is too small."""
-    room = model.window - min(cap, model.window // 2)
+async def check_room(messages: tuple[Message, ...], model: RosterModel, cap: int) -> int:
+    """Return an upper bound of the tokens of messages.
+
+    Raises ContextWindowExceeded when they leave no room for a reply of `cap` tokens.
+    """
+    room = _room(model, cap)
     bound = tokens.bound_messages(messages)
     if bound <= room:
         return bound
     counted = await tokens.acount_messages(messages, model.name)
     count = tokens.estimate_messages(messages) if counted is None else counted
     if count > room:
-        raise ContextWindowExceeded(
-            f"the request has about {count:,} tokens and {model.name} has room for {room:,} beside "
-            f"its reply (window {model.window:,}): ask about smaller pieces, or pass the text as "
-            "context=… so that a call of its own reads it",
-            model=model.name,
-            tokens=count,
-            window=model.window,
-        )
+        raise _too_long(count, room, model)
     return bound if counted is None else min(bound, counted)
 
 
-async def fits(messages: tuple[Message, ...], model: RosterModel, cap: int) -> bool:
-    """Whether messages leave room for a reply in the model's window."""
-    try:
-        await _room(messages, model, cap)
-    except ContextWindowExceeded:
-        return False
-    return True
+def check_size(inputs: Mapping[str, Any], model: RosterModel) -> None:
+    """Raise ContextWindowExceeded for inputs that no tokenizer could fit into the window.
+
+    It looks at lengths alone, so that a gigabyte is not written into a prompt to be refused.
+    """
+    length = sum(_length(value) for value in inputs.values())
+    if length > model.window * _MOST_CHARS_A_TOKEN:
+        raise _too_long(length // 4, model.window, model)
+
+
+_MOST_CHARS_A_TOKEN = 20  # text that repeats itself can be as dense as that
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, File):
+        return value.size
+    return len(value) if isinstance(value, (str, bytes)) else 0
+
+
+def _room(model: RosterModel, cap: int) -> int:
+    return model.window - min(cap, model.window // 2)
+
+
+def _too_long(count: int, room: int, model: RosterModel) -> ContextWindowExceeded:
+    return ContextWindowExceeded(
+        f"the request has about {count:,} tokens and {model.name} has room for {room:,} beside "
+        f"its reply (window {model.window:,}): ask about smaller pieces, or pass the text as "
+        "context=… so that a call of its own reads it",
+        model=model.name,
+        tokens=count,
+        window=model.window,
+        may_be_billed=False,
+    )

@@ -8,12 +8,23 @@ from typing import Any
 
 from rlm import prompt
 from rlm.call import Call, Outcome
-from rlm.errors import BudgetExceeded, ConfigurationError, ProviderError, RLMError, ToolError
-from rlm.leaf import TEXT, CompletionCall, fits
+from rlm.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    ContextWindowExceeded,
+    ProviderError,
+    RLMError,
+    ToolError,
+)
+from rlm.leaf import TEXT, CompletionCall, check_room, check_size
 from rlm.lm.base import Message
+from rlm.roster import RosterModel
 from rlm.signature import Signature
 
 __all__ = ["SubCalls"]
+
+Written = Callable[[], tuple[Message, ...]]
+"""Writes the messages of a completion, which may be long: only when they are wanted."""
 
 
 class SubCalls:
@@ -46,11 +57,10 @@ class SubCalls:
             signature = _typed(text, output, context)
             inputs = {} if context is None else {"context": context}
             return await self._typed(signature, inputs, model, sample, recursive, cell)
-        messages = prompt.query(text, context)
         child = await self._child(
             TEXT if context is None else _READ,
             {} if context is None else {"context": context},
-            messages,
+            lambda: prompt.query(text, context),
             typed=False,
             task=text,
             model=model,
@@ -114,7 +124,7 @@ class SubCalls:
         child = await self._child(
             signature,
             inputs,
-            prompt.typed_query(signature, inputs),
+            lambda: prompt.typed_query(signature, inputs),
             typed=True,
             task=signature.instructions or signature.text,
             model=model,
@@ -128,7 +138,7 @@ class SubCalls:
         self,
         signature: Signature,
         inputs: Mapping[str, Any],
-        messages: tuple[Message, ...],
+        write: Written,
         *,
         typed: bool,
         task: str,
@@ -151,15 +161,32 @@ class SubCalls:
             "cell": cell,
             "sample": sample,
         }
-        cap = chosen.max_output_tokens or run.limits.max_output_tokens
         may_recurse = level < deepest and recursive is not False
-        if may_recurse and (recursive or (inputs and not await fits(messages, chosen, cap))):
+        if may_recurse and (recursive or (inputs and not await self._fits(inputs, write, chosen))):
             return self._make_repl(run, parent.next_child_id(), signature=signature, **common)
-        contract = signature if typed else TEXT
+        check_size(inputs, chosen)
         return CompletionCall(
-            run, parent.next_child_id(), signature=contract, messages=messages, typed=typed,
+            run,
+            parent.next_child_id(),
+            signature=signature if typed else TEXT,
+            messages=write(),
+            typed=typed,
             **common,
-        )  # fmt: skip
+        )
+
+    async def _fits(
+        self,
+        inputs: Mapping[str, Any],
+        write: Callable[[], tuple[Message, ...]],
+        model: RosterModel,
+    ) -> bool:
+        try:
+            check_size(inputs, model)
+            cap = model.max_output_tokens or self._parent.run.limits.max_output_tokens
+            await check_room(write(), model, cap)
+        except ContextWindowExceeded:
+            return False
+        return True
 
     async def _episode(self, child: Call) -> dict[str, Any]:
         return _episode(await child.answer())
