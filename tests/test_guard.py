@@ -155,7 +155,7 @@ def test_rr33_dangerous_calls_are_named_with_their_line(code: str, name: str) ->
         "import multiprocessing\nmultiprocessing.cpu_count()",
         "archive.open('member.txt')\nImage.open('x.png')",
         "global a, b\nx = {**c, 'd': 1}\ndef f(*, a, b=1):\n    nonlocal_ = 2",
-        "match x:\n    case A(b=1, c=d): pass\n    case {'k': v, **rest}: pass\n    case [*_]: pass",
+        "match x:\n    case A(b=1, c=d): 1\n    case {'k': v, **rest}: 2\n    case [*_]: 3",
         "submit(answer=42)\nanswers = parallel_queries(*prompts)\nprint(context[:100])",
     ],
 )
