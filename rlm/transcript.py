@@ -30,6 +30,7 @@ class Transcript:
         self._run = call.run
         self._messages: list[Message] = []
         self._bounds: list[int] = []
+        self._bound = 0
         self._dialect = call.run.config.dialect
 
     @property
@@ -40,7 +41,7 @@ class Transcript:
     @property
     def fill(self) -> float:
         """The part of the room for messages that is taken, from 0 to 1 and above."""
-        return sum(self._bounds) / _CHARS_A_TOKEN / self._room
+        return self._bound / _CHARS_A_TOKEN / self._room
 
     @property
     def _room(self) -> int:
@@ -74,7 +75,7 @@ class Transcript:
             notice = f"{_LEFT_OUT.strip()}\n\n{notice}".strip()
         if notice:
             messages[-1] = Message(messages[-1].role, f"{messages[-1].content}\n\n{notice}")
-        bound = tokens.bound_messages(messages)
+        bound = tokens.bound(notice) + sum(sum(self._bounds[start:end]) for start, end in ranges)
         answer = await self._run.complete(
             self._call.id,
             self._call.model,
@@ -92,6 +93,8 @@ class Transcript:
     def _ranges(self) -> Ranges:
         """Return which messages go into the next request: the opening and all that fit after it."""
         end = len(self._messages)
+        if self._bound < self._room * _CHARS_A_TOKEN:
+            return ((0, end),)
         left = self._room * _CHARS_A_TOKEN - sum(self._bounds[:_OPENING])
         start = end
         while start > _OPENING and (left := left - self._bounds[start - 1]) > 0:
@@ -112,11 +115,12 @@ class Transcript:
             **({"content": content} if ask is None else {"ask": ask}),
         )
         self._messages.append(Message(message.role, content))
-        self._bounds.append(tokens.bound(content) + _MESSAGE_TOKENS)
+        self._bounds.append(tokens.bound(content) + tokens.MESSAGE_OVERHEAD)
+        self._bound += self._bounds[-1]
 
     def _last_ask(self) -> Ask:
         model = self._call.model
-        bound = sum(self._bounds) // _CHARS_A_TOKEN + _LAST_REQUEST_TOKENS
+        bound = self._bound // _CHARS_A_TOKEN + _LAST_REQUEST_TOKENS
         return Ask(model.name, bound, self.cap, model.price)
 
     def _left(self) -> dict[str, tuple[float, float]]:
@@ -128,5 +132,4 @@ class Transcript:
 
 
 _CHARS_A_TOKEN = 3  # a cautious mean; the exact count is the hold's business
-_MESSAGE_TOKENS = 8
 _LAST_REQUEST_TOKENS = 600
