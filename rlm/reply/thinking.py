@@ -1,0 +1,68 @@
+"""The thinking that some models write into their replies, told apart from what they say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Parted", "parted"]
+
+_NAMES = r"(?:think|thinking|thought|thoughts|reasoning|scratchpad)"
+_OPEN = re.compile(rf"\s*<{_NAMES}(?:\s[^<>\n]*)?>", re.IGNORECASE)
+_OPEN_LINE = re.compile(rf"^[ \t]*<{_NAMES}(?:\s[^<>\n]*)?>", re.IGNORECASE | re.MULTILINE)
+_CLOSE = re.compile(rf"</{_NAMES}\s*>", re.IGNORECASE)
+_FENCE_LINE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A reply without its thinking, the thinking, and whether that was opened and closed well."""
+
+    visible: str
+    thinking: str = ""
+    closed: bool = True
+
+
+def parted(text: str) -> Parted:
+    """Take the thinking out of a reply; markup inside of code is left alone."""
+    thoughts: list[str] = []
+    at = 0
+    while (opening := _OPEN.match(text, at)) is not None:
+        closing = _CLOSE.search(text, opening.end())
+        if closing is None:
+            thoughts.append(text[opening.end() :])
+            return Parted("", _joined(thoughts), closed=False)
+        thoughts.append(text[opening.end() : closing.start()])
+        at = closing.end()
+    rest = text[at:]
+    if "</" in rest and (stray := _stray(rest)) is not None:
+        thoughts.append(_OPEN_LINE.sub("", rest[: stray.start()]))
+        return Parted(rest[stray.end() :], _joined(thoughts), closed=False)
+    late = _OPEN_LINE.search(rest)
+    if late is not None and not _in_fence(rest, late.start()) and not _CLOSE.search(rest):
+        thoughts.append(rest[late.end() :])
+        return Parted(rest[: late.start()], _joined(thoughts), closed=False)
+    return Parted(rest, _joined(thoughts))
+
+
+def _stray(text: str) -> re.Match[str] | None:
+    """Return the last closing tag that stands where one is written, not inside of code."""
+    last = None
+    for closing in _CLOSE.finditer(text):
+        line = text[text.rfind("\n", 0, closing.start()) + 1 : closing.start()]
+        after = text[closing.end() : closing.end() + 40].lstrip(" \t")
+        ends = after.startswith(("\n", "{", "```", "<rlm")) or not after
+        if not line.strip() or (ends and line.count('"') % 2 == 0 and line.count("'''") == 0):
+            last = closing
+    if last is not None and text[last.end() :].strip() and _in_fence(text, last.start()):
+        line = text[text.rfind("\n", 0, last.start()) + 1 : last.start()]
+        return None if line.strip() else last
+    return last
+
+
+def _in_fence(text: str, at: int) -> bool:
+    return len(_FENCE_LINE.findall(text, 0, at)) % 2 == 1
+
+
+def _joined(thoughts: list[str]) -> str:
+    return "\n\n".join(thought.strip() for thought in thoughts if thought.strip())
