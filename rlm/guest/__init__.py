@@ -1,1 +1,1 @@
-"""The program inside a sandbox: it runs cells and speaks the wire; standard library, Python 3.9+."""
+"""The program inside a sandbox, standard library only: it runs cells and speaks the wire."""

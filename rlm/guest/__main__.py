@@ -6,6 +6,7 @@ import os
 import sys
 
 from . import session, zygote
+from .files import file_opener
 
 __all__ = ["main"]
 
@@ -15,7 +16,7 @@ def main() -> None:
     if len(sys.argv) == 3 and sys.argv[1] == "zygote":
         zygote.main(int(sys.argv[2]))
         return
-    session.serve(*_standard_streams(), {})
+    session.serve(*_standard_streams(), {}, file_opener([], None))
 
 
 def _standard_streams() -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """Cells: parsed, compiled, run in one namespace, and told about."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast

@@ -184,7 +184,7 @@ class _Program(ctypes.Structure):
 
 
 def _filter(body: bytes) -> bool:
-    """Install a seccomp filter: other architectures and x32 are refused, then `body`, then allow."""
+    """Install a seccomp filter: other architectures and x32 are refused, then `body` decides."""
     machine = _MACHINES.get(os.uname().machine)
     if machine is None:
         return False

@@ -49,8 +49,8 @@ class Episode(str):
         raise AttributeError(f"this reply has no {name!r}; its value is {value!r:.200}")
 
     def __await__(self) -> Generator[Any, None, Episode]:
+        yield from ()
         return self
-        yield
 
 
 class Failure:
@@ -84,8 +84,8 @@ class Batch(List[Any]):
         return [item for item in self if isinstance(item, Failure)]
 
     def __await__(self) -> Generator[Any, None, Batch]:
+        yield from ()
         return self
-        yield
 
 
 def episode(reply: Mapping[str, Any]) -> Episode:

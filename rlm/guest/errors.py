@@ -120,6 +120,9 @@ def _tree(root: type[RLMError]) -> dict[str, type[RLMError]]:
 BY_NAME = _tree(RLMError)
 """The classes by the names that the host knows them by."""
 
+for _class in (*BY_NAME.values(), Submitted, CellTimeout):
+    _class.__module__ = "builtins"  # so that a traceback names them plainly
+
 
 def from_host(error: Mapping[str, Any]) -> RLMError:
     """Make the exception that an error answer stands for."""

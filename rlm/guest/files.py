@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from typing import Any, Iterator, List, NamedTuple, Pattern, Union
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Pattern, Sequence, Union
 
-__all__ = ["LONGEST_MATCH", "File", "Match"]
+__all__ = ["LONGEST_MATCH", "File", "Match", "file_opener"]
 
 _WINDOW = 4 * 1024 * 1024
 LONGEST_MATCH = 64 * 1024
@@ -54,13 +54,13 @@ class File:
     @property
     def text(self) -> str:
         """The whole file as text; MemoryError when it does not fit."""
-        content = self._whole("text")
-        return content.decode("utf-8", "replace")
+        return str(self._whole("text"), "utf-8", "replace")
 
     @property
     def bytes(self) -> bytes:
         """The whole file as bytes; MemoryError when it does not fit."""
-        return self._whole("bytes")
+        content: Any = self._whole("bytes")
+        return content  # type: ignore[no-any-return] # `bytes` names this property here
 
     def read(self, start: int = 0, stop: int | None = None) -> str:
         """Return the characters from `start` to `stop`."""
@@ -250,6 +250,16 @@ class File:
 
     def _too_large(self, what: str) -> MemoryError:
         return MemoryError(
-            f"{what} of {self.name!r} ({self.size:,} bytes) does not fit into this session's memory:"
+            f"{what} of {self.name!r} ({self.size:,} bytes) does not fit into memory here:"
             " use .search(pattern), .find(text), .lines() or slices such as file[0:10000]"
         )
+
+
+def file_opener(fds: Sequence[int], memory_mb: int | None) -> Callable[[Mapping[str, Any]], File]:
+    """Return what makes a File of its entry in a message; `fds` came with the message."""
+    room = None if memory_mb is None else memory_mb << 20
+
+    def open_file(entry: Mapping[str, Any]) -> File:
+        return File(entry["name"], entry["type"], entry["size"], fds[entry["fd"]], room)
+
+    return open_file

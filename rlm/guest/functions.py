@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from . import text
 from .episode import Batch, Episode, Failure, Text, episode, outcome
-from .errors import BY_NAME, Submitted, SubmitRefused, ValidationFailed
+from .errors import BY_NAME, SubmitRefused, Submitted, ValidationFailed
 from .previews import listing
 
 __all__ = ["Call", "History", "aliases", "local", "outputs", "queries", "tool", "typed"]
@@ -30,7 +30,7 @@ def queries(call: Call) -> dict[str, Any]:
         sample: int = 0,
         recursive: bool | None = None,
     ) -> Episode:
-        """Ask a model; it sees only `prompt` and `context`. Returns its reply, a string with more."""
+        """Ask a model, which sees only `prompt` and `context`; the reply is a string with more."""
         named = _given(model=model, context=context, output=_type_name(output), recursive=recursive)
         return episode(call("llm_query", (prompt,), {**named, **_given(sample=sample or None)}))
 
@@ -244,7 +244,7 @@ def _fields(
     free = [name for name in names if name not in fields] or ["answer"]
     if len(values) != len(free):
         raise TypeError(f"submit() takes {', '.join(f'{name}=...' for name in names)}")
-    return {**dict(zip(free, values)), **fields}
+    return {**{name: values[place] for place, name in enumerate(free)}, **fields}
 
 
 def _names_fields(value: dict[Any, Any], names: Sequence[str]) -> bool:

@@ -38,7 +38,8 @@ class Shield:
 
     def end(self) -> None:
         """The cell has ended: an interrupt that comes late is dropped."""
-        sys.settrace(None)
+        if self.submitted:
+            sys.settrace(None)
         self.running = self._pending = False
 
     def accept(self) -> None:
@@ -47,11 +48,11 @@ class Shield:
         if threading.get_ident() != self._main:
             _thread.interrupt_main()
             return
-        frame = sys._getframe()
+        frame: Any = sys._getframe()
         while frame is not None:
             if frame.f_code.co_filename.startswith("<cell "):
                 frame.f_trace = _stop
-            frame = frame.f_back  # type: ignore[assignment] # the loop's test is for None
+            frame = frame.f_back
         sys.settrace(_stop)
 
     def _on_signal(self, number: int, frame: Any) -> None:
@@ -82,6 +83,8 @@ class Shield:
 
 def _stop(frame: Any, event: str, argument: Any) -> Any:
     """A trace function that lets no further line of a cell run."""
-    if frame.f_code.co_filename.startswith("<cell "):
+    if not frame.f_code.co_filename.startswith("<cell "):
+        return None
+    if event == "line":
         raise Submitted
-    return None
+    return _stop

@@ -81,7 +81,7 @@ class Capture(io.TextIOBase):
     def __init__(
         self, name: str, raw_fd: int, shield: Shield, emit: Callable[[str, str], None]
     ) -> None:
-        self._name = name
+        self.name = name
         self._raw_fd = raw_fd
         self._shield = shield
         self._emit = emit
@@ -104,7 +104,7 @@ class Capture(io.TextIOBase):
 
     def fileno(self) -> int:
         """Return the descriptor whose content is kept too."""
-        return 1 if self._name == "stdout" else 2
+        return 1 if self.name == "stdout" else 2
 
     def begin(self, limit: int) -> None:
         """Start with nothing; keep at most `limit` bytes."""
@@ -139,7 +139,7 @@ class Capture(io.TextIOBase):
             self._sent += len(text)
             self._sent_at = time.monotonic()
             if text:
-                self._emit(self._name, text)
+                self._emit(self.name, text)
 
     def end(self) -> Kept:
         """Return what the cell has written."""

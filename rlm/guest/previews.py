@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from typing import Any, Iterable
+from typing import Any, Dict, Iterable, Tuple
 
 __all__ = ["describe", "length", "listing", "preview"]
 
@@ -105,8 +103,6 @@ class _Preview:
         text = repr(value)
         if shape[0] is not None:
             return f"{type(value).__name__} of shape {shape}\n{_within(text, self._limit)}"
-        if isinstance(value, Mapping) and type(value).__repr__ is dict.__repr__:
-            return _within(text, max(self._room, 40))
         return _within(text, max(self._room, 40))
 
 
@@ -114,11 +110,10 @@ def _within(text: str, room: int) -> str:
     return text if len(text) <= room else _shorten(text, room)
 
 
-_BRACKETS = {
+_BRACKETS: Dict[type, Tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
     dict: ("{", "}"),
     set: ("{", "}"),
     frozenset: ("frozenset({", "})"),
 }
-assert sys.version_info >= (3, 9), "the guest needs Python 3.9"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import sys
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from . import functions
 from .bridge import Bridge, Closed
@@ -18,14 +18,16 @@ from .wire import VERSION, WireError
 
 __all__ = ["Session", "serve"]
 
+OpenFile = Callable[[Mapping[str, Any]], File]
+
 _SHARED = (str, bytes, File)
 """What goes back to the host by name: what a cell cannot have changed."""
 
 
-def serve(read_fd: int, write_fd: int, inputs: Mapping[str, Any]) -> None:
+def serve(read_fd: int, write_fd: int, inputs: Mapping[str, Any], open_file: OpenFile) -> None:
     """Serve one host until it closes; `inputs` are what sessions of this place share."""
     try:
-        Session(read_fd, write_fd, inputs).serve()
+        Session(read_fd, write_fd, inputs, open_file).serve()
     except (Closed, WireError, OSError):
         return
 
@@ -33,7 +35,10 @@ def serve(read_fd: int, write_fd: int, inputs: Mapping[str, Any]) -> None:
 class Session:
     """The state of a session; `open_file` makes a file of an entry in a message."""
 
-    def __init__(self, read_fd: int, write_fd: int, inputs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, read_fd: int, write_fd: int, inputs: Mapping[str, Any], open_file: OpenFile
+    ) -> None:
+        self._open_file = open_file
         self._shield = Shield()
         self._bridge = Bridge(read_fd, write_fd, self._shield)
         self._bridge.before_call = self._flush
@@ -77,7 +82,8 @@ class Session:
         vars(builtins).update(functions.BUILTINS)
         self._seed(message.get("seed", 0))
         variables = {
-            name: decode(value, blob, self._inputs) for name, value in message["variables"].items()
+            name: decode(value, blob, self._inputs, self._open_file)
+            for name, value in message["variables"].items()
         }
         self._share(variables)
         self._provide(names, message.get("signatures", {}), message.get("outputs", []))
@@ -127,10 +133,10 @@ class Session:
         told = self._cells.run(code)
         told["t"], told["n"] = "done", message["n"]
         blobs = Blobs()
-        for name, capture in zip(("stdout", "stderr"), self._captures):
+        for capture in self._captures:
             kept = capture.end()
-            told[name] = encode(kept.text(), blobs)
-            told[f"{name}_chars"] = kept.chars
+            told[capture.name] = encode(kept.text(), blobs)
+            told[f"{capture.name}_chars"] = kept.chars
         self._bridge.send(told, blobs.pieces)
 
     def _accept(self) -> None:

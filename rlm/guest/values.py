@@ -10,8 +10,9 @@ import dataclasses
 import datetime as dt
 import enum
 import os
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Callable, Dict, Mapping, Tuple
+from typing import Any, Callable, Dict, Tuple
 from uuid import UUID
 
 from . import arrays
@@ -23,7 +24,6 @@ LARGE = 64 * 1024
 """Strings (in characters) and bytes above this travel beside the JSON."""
 
 _DEEPEST = 200
-_PLAIN = (str, int, float, bool, type(None))
 
 
 class NotPortable(TypeError):
@@ -202,7 +202,7 @@ def _listed(tag: str) -> Callable[[_Encoder, Any, int], Any]:
     return lambda encoder, value, depth: {"$": tag, "v": encoder._items(value, depth)}
 
 
-_VIEWS = (type({}.keys()), type({}.values()), type({}.items()), range)
+_VIEWS: Tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()), range)
 
 _BY_TYPE: Tuple[Tuple[Any, Callable[[_Encoder, Any, int], Any]], ...] = (
     (enum.Enum, lambda encoder, value, depth: encoder.encode(value.value, depth + 1)),

@@ -51,7 +51,8 @@ class Frames:
         if len(self._buffer) < _HEAD.size:
             return 0
         json_size, blob_size = _HEAD.unpack_from(self._buffer)
-        return max(_HEAD.size + json_size + blob_size - len(self._buffer), 0)
+        missing: int = _HEAD.size + json_size + blob_size - len(self._buffer)
+        return max(missing, 0)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next bytes and return the frames that they complete, or raise WireError."""

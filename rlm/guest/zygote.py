@@ -14,7 +14,7 @@ import sys
 from typing import Any, Mapping, Sequence
 
 from . import confine, session
-from .files import File
+from .files import file_opener
 from .values import decode
 from .wire import VERSION, Frame, Frames, WireError, pack
 
@@ -100,6 +100,8 @@ class Zygote:
             os.killpg(pid, signal.SIGKILL)
         while self._sessions:
             self._reap(wait=True)
+        if self._options:
+            _remove(self._options["scratch"])
 
     def _preload(self) -> None:
         try:
@@ -151,17 +153,14 @@ class Zygote:
         self._options = message
         sys.path[:] = [*_own_path(), *message["path"]]
         fds = self._take(message["fds"])
-        room = _bytes(message["memory_mb"])
         for name in message["packages"]:
             importlib.import_module(name)
         missing = confine.place()
         blob = _map(fds[0])
 
-        def open_file(entry: Mapping[str, Any]) -> File:
-            return File(entry["name"], entry["type"], entry["size"], fds[1 + entry["fd"]], room)
-
+        opener = file_opener(fds[1:], message["memory_mb"])
         for name, value in message["inputs"].items():
-            self._inputs[name] = decode(value, blob, None, open_file)
+            self._inputs[name] = decode(value, blob, None, opener)
         if isinstance(blob, mmap.mmap):
             blob.close()
         os.close(fds[0])
@@ -192,18 +191,15 @@ class Zygote:
             os.chdir(folder)
             confine.session(parent, self._options["processes"])
             confine.limits(self._options["memory_mb"], self._options["file_mb"])
-            session.serve(fds[0], fds[0], self._inputs)
+            opener = file_opener(fds[1:], self._options["memory_mb"])
+            session.serve(fds[0], fds[0], self._inputs, opener)
         finally:
             os._exit(0)
 
     def _signal(self, number: int, what: int) -> None:
         pid = self._pids.get(number)
-        if pid is None:
-            return
-        if what == signal.SIGKILL:
-            os.kill(pid, what)  # before it has made a group of its own, too
-        else:
-            os.kill(pid, what)
+        if pid is not None:
+            os.kill(pid, what)  # it is not reaped yet, so the number is still its own
 
     def _reap(self, wait: bool = False) -> None:
         if not wait:
@@ -250,10 +246,6 @@ def _own_path() -> Sequence[str]:
     return [path for path in sys.path if path]
 
 
-def _bytes(memory_mb: int | None) -> int | None:
-    return None if memory_mb is None else memory_mb << 20
-
-
 def _map(fd: int) -> Any:
     return mmap.mmap(fd, 0, prot=mmap.PROT_READ) if os.fstat(fd).st_size else b""
 
@@ -273,10 +265,14 @@ def _kill_group(pid: int) -> None:
 
 def _remove(folder: str) -> None:
     """Remove a folder with all that a session has put into it."""
-    for path, folders, files in os.walk(folder, topdown=False):
-        for name in files:
-            os.unlink(os.path.join(path, name))
-        for name in folders:
-            inner = os.path.join(path, name)
-            (os.unlink if os.path.islink(inner) else os.rmdir)(inner)
-    os.rmdir(folder)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in list(entries):
+                if entry.is_dir(follow_symlinks=False):
+                    os.chmod(entry.path, 0o700)
+                    _remove(entry.path)
+                else:
+                    os.unlink(entry.path)
+        os.rmdir(folder)
+    except OSError:
+        return  # the host removes what is left when it closes the place

@@ -23,7 +23,7 @@ class VariableBlobs(Blobs):
         super().__init__()
         self.fds: list[int] = []
 
-    def put_file(self, file: Any) -> int:  # noqa: D102 - inherited
+    def put_file(self, file: Any) -> int:
         self.fds.append(file.open_fd())
         return len(self.fds) - 1
 
@@ -52,7 +52,7 @@ class Staged(VariableBlobs):
             seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
             fcntl.fcntl(self.fds[0], fcntl.F_ADD_SEALS, seals)
 
-    def put(self, content: bytes) -> list[int]:  # noqa: D102 - inherited
+    def put(self, content: bytes) -> list[int]:
         view = memoryview(content)
         while view:
             view = view[os.write(self.fds[0], view) :]
@@ -60,13 +60,13 @@ class Staged(VariableBlobs):
         self.size += len(content)
         return at
 
-    def put_text(self, text: str) -> list[int]:  # noqa: D102 - inherited
+    def put_text(self, text: str) -> list[int]:
         start = self.size
         for place in range(0, len(text), _PIECE):
             self.put(text[place : place + _PIECE].encode("utf-8", "surrogatepass"))
         return [start, self.size - start]
 
-    def put_file(self, file: Any) -> int:  # noqa: D102 - inherited
+    def put_file(self, file: Any) -> int:
         return super().put_file(file) - 1
 
     def _encode(self, name: str, value: Any) -> Any:

@@ -100,7 +100,8 @@ class Zygote:
         if life.interrupted is None:
             life.interrupted = asyncio.get_running_loop().create_future()
             self._channel.send({"t": "interrupt", "id": life.number})
-        await asyncio.wait([life.interrupted, life.gone], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [life.interrupted, life.gone]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
 
     async def kill(self, life: Life) -> int | None:
         """End a session with its process group; return its exit code once it is reaped."""
