@@ -22,6 +22,7 @@ class Raw:
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
     breaks: bool = False
+    hangs_up: bool = False
     stalls: float = 0.0
 
 
@@ -70,6 +71,8 @@ class RawServer:
         self.connections.add(request.transport)
         raw = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         await asyncio.sleep(raw.stalls)
+        if raw.hangs_up and request.transport is not None:
+            request.transport.abort()
         data = raw.body if isinstance(raw.body, str) else json.dumps(raw.body)
         response = web.StreamResponse(
             status=raw.status, headers={"Content-Type": raw.content_type, **raw.headers}

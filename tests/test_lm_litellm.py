@@ -149,9 +149,17 @@ def test_a_status_has_a_name(
 
 def test_a_stream_that_breaks_off_is_never_a_reply() -> None:
     raw = events(piece("Par"), piece("is"), done=False)
-    error = failure(Raw(raw.body, content_type=raw.content_type, breaks=True), stream=[])
-    assert isinstance(error, ReplyCutOff)
-    assert error.retryable and error.may_be_billed
+    for breaks in (False, True):
+        error = failure(Raw(raw.body, content_type=raw.content_type, breaks=breaks), stream=[])
+        assert isinstance(error, ReplyCutOff)
+        assert error.retryable and error.may_be_billed
+
+
+def test_lesson_22_litellm_does_not_send_a_request_again_by_itself() -> None:
+    with RawServer(Raw("", hangs_up=True)) as server, pytest.raises(ProviderError) as caught:
+        ask(server)
+    assert len(server.bodies) == 1
+    assert caught.value.retryable and caught.value.may_be_billed
 
 
 def test_a_stall_ends_by_our_own_clock() -> None:

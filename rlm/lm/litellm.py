@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import threading
 import warnings
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from rlm.errors import ProviderError, ProviderTimeout, RLMError
@@ -23,6 +25,8 @@ __all__ = ["LiteLLM"]
 
 _PRICES = "LITELLM_LOCAL_MODEL_COST_MAP"
 _loading = threading.Lock()
+_asking: ContextVar[bool] = ContextVar("rlm_asking_litellm", default=False)
+"""Whether a request of ours is under way: what we change in litellm holds for these alone."""
 _UNSURE = ("APIConnectionError", "InternalServerError", "APIError")
 _MEANINGS = {
     "ContextWindowExceededError": "context_length_exceeded",
@@ -72,12 +76,15 @@ class LiteLLM:
                 self._litellm = await asyncio.to_thread(_load)
             litellm = self._litellm
             answer = Answer(self._name, on_delta, self._secrets)
+            mark = _asking.set(True)
             try:
                 await self._ask(litellm, self._parameters(litellm, request), answer)
             except RLMError:
                 raise
             except Exception as error:
                 raise self._classified(error, answer) from error
+            finally:
+                _asking.reset(mark)
             return answer.reply()
 
     async def aclose(self) -> None:
@@ -121,9 +128,13 @@ class LiteLLM:
             answer.take(response.model_dump())
             return
         parameters |= {"stream": True, "stream_options": {"include_usage": True}}
-        async for chunk in await litellm.acompletion(**parameters):
+        stream = await litellm.acompletion(**parameters)
+        async for chunk in stream:
             answer.take(chunk.model_dump())
-        if not answer.finished:
+        # litellm closes a stream that broke off with a "stop" of its own making
+        said = getattr(stream, "received_finish_reason", True)
+        said = said or getattr(stream, "intermittent_finish_reason", None)
+        if not (answer.finished and said):
             raise answer.cut_off("the stream ended without a finish reason")
 
     def _classified(self, error: Exception, answer: Answer) -> ProviderError:
@@ -169,4 +180,26 @@ def _load() -> Any:
         # said once by pydantic of litellm's own types, and of no use to anybody
         warnings.filterwarnings("ignore", ".*is using the `ReadOnly` qualifier", UserWarning)
         logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+        _send_once()
         return litellm
+
+
+def _send_once() -> None:
+    """Keep litellm from sending a request again by itself when its connection broke.
+
+    There is no setting for it. The first sending may be billed, so that nobody but the run, which
+    keeps the accounts, may send a second.
+    """
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+    again = AsyncHTTPHandler.single_connection_post_request
+    if again.__module__ == __name__:
+        return
+
+    async def once(self: Any, *args: Any, **options: Any) -> Any:
+        broke = sys.exc_info()[1]
+        if _asking.get() and broke is not None:
+            raise broke
+        return await again(self, *args, **options)
+
+    AsyncHTTPHandler.single_connection_post_request = once
