@@ -1,0 +1,12 @@
+"""The `rlm` command."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    from rlm.cli.app import run_app
+
+    raise SystemExit(run_app())

@@ -1,0 +1,55 @@
+"""Exit codes, and how a failure of the command itself becomes one with a clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rlm.result import Result
+
+__all__ = [
+    "FAILURE",
+    "INTERRUPTED",
+    "MISUSE",
+    "NEEDS_REVIEW",
+    "OK",
+    "complain",
+    "debugging",
+    "exit_code",
+]
+
+OK = 0
+FAILURE = 1
+"""The run ended without an answer, or a check failed."""
+MISUSE = 2
+"""What was asked for is impossible: a bad flag, no such file or model, a missing key."""
+NEEDS_REVIEW = 3
+"""There is an output, and a person should look at it."""
+INTERRUPTED = 130
+
+
+def exit_code(result: Result[Any]) -> int:
+    """Return the code that tells what the caller of a run has."""
+    if result.ok:
+        return OK
+    if result.needs_review:
+        return NEEDS_REVIEW
+    return INTERRUPTED if result.status == "aborted" else FAILURE
+
+
+def complain(message: str, hint: str = "") -> None:
+    """Write an error, in one or two lines, to stderr."""
+    from rlm.sinks.wording import plain
+
+    said = " ".join(plain(message).split())
+    sys.stderr.write(f"rlm: {said}\n" + (f"{hint}\n" if hint else ""))
+    sys.stderr.flush()
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return os.environ.get("RLM_DEBUG", "") not in ("", "0")
