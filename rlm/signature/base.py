@@ -97,11 +97,13 @@ class Signature:
         """The text that reads back as this signature, where its types are plain ones."""
         return write_text(self.inputs, self.outputs, self.instructions)
 
-    def check_inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def check_inputs(self, given: Any) -> dict[str, Any]:
         """Return the inputs by name, in order, with defaults; each as given where its type allows.
 
-        Raises ConfigurationError that names what is missing, unknown or of another type.
+        A model or dataclass gives its fields; a bare value is enough for a single input. Raises
+        ConfigurationError that names what is missing, unknown or of another type.
         """
+        given = self._inputs_by_name(given)
         problems = _unknown(given, self.inputs, "input")
         checked: dict[str, Any] = {}
         for each in self.inputs:
@@ -120,14 +122,35 @@ class Signature:
             raise ConfigurationError(f"{self.name}: " + "; ".join(problems))
         return checked
 
+    def _inputs_by_name(self, given: Any) -> Mapping[str, Any]:
+        if isinstance(given, Mapping):
+            return given
+        if fields := members(type(given)):
+            return {name: getattr(given, name) for name in fields}
+        if len(self.inputs) == 1:
+            return {self.inputs[0].name: given}
+        names = ", ".join(each.name for each in self.inputs) or "none"
+        raise ConfigurationError(f"{self.name}: inputs are given by name ({names}), not as a value")
+
     def coerce(self, value: Any) -> Output:
         """Return the outputs that a value says: a mapping, JSON text, a record, a bare value.
 
         A bare value is enough where there is one output field. Values are converted generously
         and without loss, then validated. Raises ValidationFailed with a sentence per problem.
         """
-        if self.protocol is not None and callable(getattr(self.protocol, "coerce_output", None)):
-            value = self.protocol.coerce_output(value)
+        if callable(getattr(self.protocol, "coerce_output", None)):
+            value = _foreign(self.protocol.coerce_output, value)
+        made = self._made(value)
+        if problems := self._own_problems(made):
+            raise ValidationFailed(problems)
+        return Output(made)
+
+    def restore(self, fields: Mapping[str, Any]) -> Output:
+        """Return the output that `dump` made plain, without the checks that it has passed."""
+        return Output(self._made(fields))
+
+    def _made(self, value: Any) -> dict[str, Any]:
+        """Return the outputs by name, each of its type; or raise ValidationFailed."""
         try:
             given = self._by_name(value)
         except Refused as refused:
@@ -141,14 +164,15 @@ class Signature:
                 problems.append(f"{each.name} ({each.type_text}) is missing")
             else:
                 made[each.name] = each.default
-        problems = problems or self._own_problems(made)
         if problems:
             raise ValidationFailed(problems)
-        return Output(made)
+        return made
 
     def _by_name(self, value: Any) -> dict[Any, Any]:
         """Return what was given, under the names of the fields where its keys spell them."""
         known = [each.name for each in self.outputs]
+        if len(known) == 1 and isinstance(value, str) and fits(value, self.outputs[0].annotation):
+            return {known[0]: value}  # a text that is wanted is never taken apart
         if not isinstance(value, Mapping) and members(type(value)) is not None:
             value = {name: getattr(value, name) for name in members(type(value)) or ()}
         given = value
@@ -168,7 +192,8 @@ class Signature:
     def _own_problems(self, made: dict[str, Any]) -> list[str]:
         """Run what the source of the signature brought along, in `made`; return the problems."""
         if self.protocol is not None:
-            return [str(each) for each in self.protocol.validate_output(dict(made)) or ()]
+            said = _foreign(self.protocol.validate_output, dict(made))
+            return [str(each) for each in said or ()]
         if self.model is None:
             return []
         infos = self.model.model_fields
@@ -224,6 +249,15 @@ def _convert_into(made: dict[str, Any], problems: list[str], each: Field, value:
         made[each.name] = convert(value, each.annotation)
     except Refused as refused:
         problems.append(f"{each.name}: {shown(value)} is not {each.type_text}: {refused}")
+
+
+def _foreign(function: Any, value: Any) -> Any:
+    """Call a foreign signature; what it raises over a model's value is a refusal of the value."""
+    try:
+        return function(value)
+    except Exception as error:
+        name = getattr(function, "__name__", "the signature")
+        raise ValidationFailed([f"{name}: {type(error).__name__}: {error}"]) from error
 
 
 def _sentence(problem: Any) -> str:

@@ -19,6 +19,7 @@ _PIECES = re.compile(
     r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)"""
     r"""|(?P<arrow>->)|(?P<blank>\n[ \t]*(?=\n))"""
 )
+_LONGEST = 100_000
 _OPENING = "def _(*,"
 _EXAMPLE = "as in 'report, question -> answer: str, pages: list[int]'"
 
@@ -35,7 +36,6 @@ class _Side(NamedTuple):
     comments: dict[int, str]
 
 
-@lru_cache(maxsize=512)
 def parse_text(text: str) -> Parts:
     """Read `inputs -> outputs`; after a blank line come the instructions.
 
@@ -44,6 +44,13 @@ def parse_text(text: str) -> Parts:
     input without a type takes anything; an output without one is text. Raises ConfigurationError
     that points at what is wrong.
     """
+    if len(text) > _LONGEST:
+        raise ConfigurationError(f"a signature of {len(text):,} characters is not read")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: str) -> Parts:
     inputs, outputs, instructions = _split(tidy(text))
     return Parts(
         tuple(_fields(inputs, Any)), tuple(_fields(outputs, str)), instructions=instructions

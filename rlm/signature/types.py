@@ -63,34 +63,52 @@ _SPELLINGS: Mapping[str, Any] = {
 }
 _SPECIAL = ("Literal", "Optional", "Union")
 _MODULES = {"typing", "t", "datetime", "dt", "decimal", "uuid", "builtins", "rlm"}
+_DEEPEST = 20
 _ARITY = {list: 1, set: 1, frozenset: 1, dict: 2}
 
 
-def parse_type(text: str) -> Any:
+def parse_type(text: str, depth: int = _DEEPEST) -> Any:
     """Return the type that a text names, as in `"dict[str, int | None]"`."""
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ConfigurationError(f"{text!r} is not a type") from None
-    return read_type(node)
+    return read_type(node, depth)
 
 
-def read_type(node: ast.expr) -> Any:
-    """Return the type that a syntax tree names."""
+def read_type(node: ast.expr, depth: int = _DEEPEST) -> Any:
+    """Return the type that a syntax tree names; of texts that anybody may have written."""
+    if depth == 0:
+        raise ConfigurationError(f"a type is nested deeper than {_DEEPEST} levels")
     match node:
         case ast.Constant(value=None):
             return None
         case ast.Constant(value=str(text)):
-            return parse_type(text)
+            return parse_type(text, depth - 1)
         case ast.Name(id=name):
             return _named(name)
         case ast.Attribute(value=ast.Name(id=module), attr=name) if module in _MODULES:
             return _named(name)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _union([left, right])
+        case ast.BinOp(op=ast.BitOr()):
+            return _union(_alternatives(node), depth)
         case ast.Subscript(value=value, slice=inner):
-            return _subscripted(value, inner)
-    raise ConfigurationError(f"{ast.unparse(node)!r} is not a type")
+            return _subscripted(value, inner, depth)
+    raise ConfigurationError(f"{_source(node)!r} is not a type")
+
+
+def _source(node: ast.expr) -> str:
+    try:
+        return ast.unparse(node)[:200]
+    except RecursionError:
+        return "…"
+
+
+def _alternatives(node: ast.expr) -> list[ast.expr]:
+    found: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
 
 
 def _named(name: str) -> Any:
@@ -105,30 +123,32 @@ def _named(name: str) -> Any:
     )
 
 
-def _subscripted(value: ast.expr, inner: ast.expr) -> Any:
+def _subscripted(value: ast.expr, inner: ast.expr, depth: int) -> Any:
     name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    whole = f"{ast.unparse(value)}[{ast.unparse(inner)}]"
+    whole = f"{_source(value)}[{_source(inner)}]"
     if name == "Literal":
         return _literal(parts, whole)
     if name == "Union":
-        return _union(parts)
+        return _union(parts, depth)
     if name == "Optional" and len(parts) == 1:
-        return _union([parts[0], ast.Constant(None)])
-    origin: Any = read_type(value)
+        return _union([parts[0], ast.Constant(None)], depth)
+    origin: Any = read_type(value, depth - 1)
     if origin is tuple:
         open_ended = len(parts) == 2 and _is_ellipsis(parts[1])
-        return origin[tuple(... if open_ended and i else read_type(p) for i, p in enumerate(parts))]
+        if open_ended:
+            return origin[read_type(parts[0], depth - 1), ...]
+        return origin[tuple(read_type(part, depth - 1) for part in parts)]
     if origin not in _ARITY:
         raise ConfigurationError(f"{whole!r}: {type_text(origin)} takes no brackets")
     if len(parts) != _ARITY[origin]:
         wanted = "one type" if _ARITY[origin] == 1 else "two types"
         raise ConfigurationError(f"{whole!r}: {type_text(origin)}[…] takes {wanted}")
-    return origin[tuple(read_type(part) for part in parts)]
+    return origin[tuple(read_type(part, depth - 1) for part in parts)]
 
 
-def _union(parts: list[ast.expr]) -> Any:
-    return Union[tuple(read_type(part) for part in parts)]  # noqa: UP007 - made of values
+def _union(parts: list[ast.expr], depth: int) -> Any:
+    return Union[tuple(read_type(part, depth - 1) for part in parts)]  # noqa: UP007 - made of values
 
 
 def _is_ellipsis(node: ast.expr) -> bool:

@@ -37,6 +37,18 @@ def test_inputs_are_kept_as_given_with_defaults() -> None:
     )
 
 
+def test_inputs_may_be_a_record_or_one_bare_value() -> None:
+    class Asked(pydantic.BaseModel):
+        question: str = "?"
+        report: int = 1
+
+    expected = {"report": 1, "question": "?", "limit": 5}
+    assert SIGNATURE.check_inputs(Asked()) == expected
+    assert Signature.parse("question -> answer").check_inputs("?") == {"question": "?"}
+    with pytest.raises(ConfigurationError, match=r"by name \(report, question, limit\)"):
+        SIGNATURE.check_inputs("?")
+
+
 def test_inputs_that_do_not_fit_are_all_named() -> None:
     with pytest.raises(ConfigurationError) as caught:
         SIGNATURE.check_inputs({"raport": 1, "question": 3, "limit": "many"})

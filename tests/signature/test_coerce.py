@@ -182,6 +182,8 @@ def test_json_text_and_records_are_outputs() -> None:
 def test_a_bare_value_is_enough_for_one_field_only() -> None:
     assert one(str).coerce("text").x == "text"
     assert one(str).coerce('{"y": 1}').x == '{"y": 1}'
+    assert one(str).coerce('{"x": 1}').x == '{"x": 1}'
+    assert one(int).coerce('{"x": 1}').x == 1
     assert one(dict[str, int]).coerce({"a": 1}).x == {"a": 1}
     assert one(dict[str, int]).coerce({"x": {"a": 1}}).x == {"a": 1}
     assert one(Line).coerce({"item_name": "a"}).x == Line(item_name="a")
@@ -227,7 +229,7 @@ def test_what_was_dumped_as_json_is_coerced_to_the_same_output(data: st.DataObje
     output = signature.coerce(given)
     assert output == given
     dumped = json.loads(json.dumps(signature.dump(output), allow_nan=False))
-    assert signature.coerce(dumped) == output
+    assert signature.coerce(dumped) == signature.restore(dumped) == output
 
 
 @given(st.sampled_from(list(ROUND_TRIPS)), ROUND_TRIPS[Any] | st.floats() | st.text())

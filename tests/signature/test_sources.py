@@ -190,7 +190,12 @@ def test_rb12_anything_with_the_protocol_is_a_signature() -> None:
 
 
 def test_rb12_coerce_output_is_used_where_there_is_one() -> None:
-    assert Signature.parse(Coercing()).coerce({"sum": 5}).total == 5
+    signature = Signature.parse(Coercing())
+    output = signature.coerce({"sum": 5})
+    assert output.total == 5
+    assert signature.restore(signature.dump(output)) == output
+    with pytest.raises(ValidationFailed, match="coerce_output: KeyError: 'sum'"):
+        signature.coerce({"total": 5})
 
 
 def test_rb12_fields_may_be_a_list_of_objects() -> None:

@@ -69,6 +69,7 @@ def test_descriptions_defaults_and_instructions_are_read() -> None:
         ("Optional[int]", Optional[int]),  # noqa: UP045 - that spelling is tested
         ("typing.Union[int, str]", int | str),
         ("int | None", int | None),
+        (" | ".join(["int", "str"] * 200), int | str),
         ("datetime.datetime", datetime),
         ("Decimal", Decimal),
         ("Literal['a', 1, -2, None]", Literal["a", 1, -2, None]),
@@ -110,6 +111,9 @@ def test_rb14_field_types_by_their_json_names(name: str, meant: Any) -> None:
         ("a, **b -> c", "is no list of fields"),
         ("a -> c: File", "can only be an input"),
         ("a -> b: " + "list[" * 500, "cannot be read"),
+        ("a -> b: " + "list[" * 90 + "int" + "]" * 90, "nested deeper than 20"),
+        ("a -> b: x" + ".y" * 5000, "cannot be read|is not a type"),
+        ("a -> b" * 100_000, "is not read"),
     ],
 )
 def test_what_cannot_be_read_is_quoted(text: str, message: str) -> None:
