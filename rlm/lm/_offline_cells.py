@@ -33,9 +33,8 @@ class Cell:
     code: str
 
 
-_LOOK = """\
-import re, json
-
+_FLAT = "texts = {{{inputs}}}\n"
+_NESTED = """\
 texts = {{}}
 
 def lay_out(name, value):
@@ -46,29 +45,48 @@ def lay_out(name, value):
         for at, item in enumerate(value):
             lay_out(f"{{name}}[{{at}}]", item)
     else:
-        texts[name] = value if isinstance(value, str) or hasattr(value, "finditer") else str(value)
-
-def matches(pattern):
-    for name, text in texts.items():
-        if isinstance(text, str):
-            for found in re.finditer(pattern, text):
-                yield name, found.start(), found.end(), found.group()
-        else:
-            for found in text.finditer(pattern):
-                yield name, found.start, found.end, found.text
+        texts[name] = value if hasattr(value, "finditer") else str(value)
 
 for name, value in {{{inputs}}}.items():
     lay_out(name, value)
+"""
+_IN_TEXTS = """\
+        for found in re.finditer(pattern, text):
+            yield name, found.start(), found.end(), found.group()
+"""
+_IN_FILES = """\
+        for found in text.finditer(pattern):
+            yield name, found.start, found.end, found.text
+"""
+_IN_BOTH = """\
+        for found in re.finditer(pattern, text) if isinstance(text, str) else ():
+            yield name, found.start(), found.end(), found.group()
+        for found in text.finditer(pattern) if not isinstance(text, str) else ():
+            yield name, found.start, found.end, found.text
+"""
+_MATCHES = """
+def matches(pattern):
+    for name, text in texts.items():
+"""
+_TELL_TEXTS = """
 print("texts:", len(texts))
-print("size:", sum(len(t) if isinstance(t, str) else t.size for t in texts.values()))
-if texts:
-    print("head:", repr(next(iter(texts.values()))[:200]))"""
+print("size:", sum({size} for text in texts.values()))
+print("head:", *[repr(text[:200]) for text in texts.values()][:1])"""
+_SIZE_OF_BOTH = "len(text) if isinstance(text, str) else text.size"
 
 
-def look(names: Sequence[str]) -> Cell:
-    """Lay the inputs out as texts by name, and print how many, how large, how they begin."""
-    inputs = ", ".join(f"{name!r}: {name}" for name in names)
-    return Cell("First I look at what there is.", _LOOK.format(inputs=inputs))
+def look(inputs: Sequence[tuple[str, str]]) -> Cell:
+    """Lay the inputs (name, type) out as texts, and print how many, how large, how they begin."""
+    kinds = {kind for _, kind in inputs}
+    named = ", ".join(f"{name!r}: {name}" for name, _ in inputs)
+    if kinds == {"str"}:
+        parts, size = (_FLAT, _IN_TEXTS), "len(text)"
+    elif kinds == {"File"}:
+        parts, size = (_FLAT, _IN_FILES), "text.size"
+    else:
+        parts, size = (_NESTED, _IN_BOTH), _SIZE_OF_BOTH
+    code = f"import re, json\n\n{parts[0].format(inputs=named)}{_MATCHES}{parts[1]}"
+    return Cell("First I look at what there is.", code + _TELL_TEXTS.format(size=size))
 
 
 def search(question: Question, *, wide: bool) -> Cell:

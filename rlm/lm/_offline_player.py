@@ -6,114 +6,38 @@ import ast
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from rlm.lm import _offline_cells as cells
 from rlm.lm._offline_cells import Cell
 from rlm.lm._offline_question import Question, number, plain_number, understand
-from rlm.lm._offline_reader import CANNOT, output_fields
+from rlm.lm._offline_reader import CANNOT
+from rlm.lm._offline_scene import Scene, read_scene
 from rlm.lm.base import Message
-from rlm.prompt.dialect import Dialect, exec_form
+from rlm.prompt.dialect import exec_form
 
-__all__ = ["Scene", "is_session", "play", "read_scene"]
+__all__ = ["play"]
 
-_TASK = re.compile(r"<(task(?:-\d+)?)>\n(.*?)\n</\1>", re.DOTALL)
-_EXCERPT = re.compile(r"<(excerpt(?:-\d+)?)[^>\n]*>\n.*?\n</\1>", re.DOTALL)
-_INPUT = re.compile(r"^`(\w+)`: (\w+)", re.MULTILINE)
-_MODEL = re.compile(r"^- `([^`\n]+)`[^\n]*\bwindow\b", re.MULTILINE)
-_STDOUT = re.compile(r"<(stdout(?:-\d+)?)[^>\n]*>\n(.*?)\n?</\1>", re.DOTALL)
-_LABEL = re.compile(r"^(\w+): (.*)$", re.MULTILINE)
 _LONG = re.compile(r"(?:longer than|over|above) ([\d,]+) characters", re.I)
 _GENERIC = {"answer", "value", "result", "response", "output", "text"}
 _MOST_TURNS = 12  # more than any of its ways takes
+_STOPPED = "I was stopped before I had read enough to answer."
 _NOT_FOUND = "I searched everything and did not find it."
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the transcript says: the task, the outputs and inputs, and what the cells printed.
-
-    `seen` has the labels of the last observation, `known` those of all of them.
-    """
-
-    task: str
-    outputs: tuple[tuple[str, str], ...]
-    inputs: tuple[tuple[str, str], ...]
-    models: tuple[str, ...]
-    dialect: Dialect
-    sub_calls: bool
-    last: bool
-    turn: int
-    failed: str = ""
-    seen: dict[str, list[str]] = field(default_factory=dict)
-    known: dict[str, list[str]] = field(default_factory=dict)
-
-
-def is_session(messages: Sequence[Message]) -> bool:
-    """Whether the transcript is that of a session, in which cells can be run."""
-    return bool(messages) and "# What a cell can call" in messages[0].content
-
-
-def read_scene(messages: Sequence[Message]) -> Scene:
-    """Read a transcript; nothing else is known of the run."""
-    system, opening, *rest = messages
-    said = [at for at, message in enumerate(rest) if message.role == "assistant"]
-    since = [m.content for m in (rest[said[-1] + 1 :] if said else rest)]
-    known: dict[str, list[str]] = {}
-    for message in rest:
-        if message.role == "user":
-            known |= _labels(message.content)
-    contract = system.content.rpartition("# Outputs\n")[2].strip()
-    task = _TASK.search(opening.content)
-    described = _EXCERPT.sub("", opening.content)
-    return Scene(
-        task="\n".join([task[2] if task else "", *contract.split("\n\n")[1:]]).strip(),
-        outputs=tuple(output_fields(contract)),
-        inputs=tuple(_INPUT.findall(described)),
-        models=tuple(_MODEL.findall(system.content)),
-        dialect=_dialect(system.content),
-        sub_calls="`parallel_queries(" in system.content,
-        last=any("This is the last request:" in text for text in since),
-        turn=len(said),
-        failed=next((_error(text) for text in since if _error(text)), ""),
-        seen=_labels("\n".join(since)),
-        known=known,
-    )
-
-
-def _dialect(system: str) -> Dialect:
-    taught = system.partition("# What you see")[0]
-    if "<rlm-code>" in taught:
-        return "tags"
-    return "json" if '"action": "exec"' in taught else "fence"
-
-
-def _labels(text: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for _, printed in _STDOUT.findall(text):
-        for label, value in _LABEL.findall(printed):
-            found.setdefault(label, []).append(value)
-    return found
-
-
-def _error(text: str) -> str:
-    found = re.search(r"<(error(?:-\d+)?)[^>\n]*>\n([^\n]*)", text)
-    return found[2] if found else ""
 
 
 def play(messages: Sequence[Message]) -> str:
     """Return the next reply of a session."""
     scene = read_scene(messages)
-    question = _question(scene)
+    step = _step(scene, _question(scene))
     if scene.last:
-        return _last(scene, question)
-    step = _step(scene, question)
-    if not isinstance(step, Cell):
-        step = _submit(step)
+        return _last(scene, step)
+    return _said(scene, step if isinstance(step, Cell) else _submit(step))
+
+
+def _said(scene: Scene, cell: Cell) -> str:
     if scene.dialect == "json":
-        return exec_form("json", step.code)
-    return f"{step.why}\n\n{exec_form(scene.dialect, step.code)}"
+        return exec_form("json", cell.code)
+    return f"{cell.why}\n\n{exec_form(scene.dialect, cell.code)}"
 
 
 def _question(scene: Scene) -> Question:
@@ -132,7 +56,7 @@ Values = dict[str, str]
 
 def _step(scene: Scene, question: Question) -> Cell | Values:
     if scene.turn == 0:
-        return cells.look([name for name, _ in scene.inputs])
+        return cells.look(scene.inputs)
     if scene.failed:
         return _all(scene, f"My cell failed and I cannot mend it: {scene.failed}")
     if scene.turn > _MOST_TURNS:
@@ -294,14 +218,10 @@ _FORM = {
 }
 
 
-def _last(scene: Scene, question: Question) -> str:
-    """Answer without code: what was read so far, or that it is not enough."""
-    values: Values = {}
-    if question.kind == "find" and "passage" in scene.known:
-        values = _found(scene, question)
-    elif "answer" in scene.known:
-        values = _answer(scene, _json(scene.known["answer"][-1]))
-    else:
-        values = _all(scene, "I was stopped before I had read enough to answer.")
+def _last(scene: Scene, step: Cell | Values) -> str:
+    """Answer without looking further: what was read so far, or that it is not enough."""
+    values = _all(scene, _STOPPED) if isinstance(step, Cell) else step
+    if _each(scene) and not isinstance(step, Cell):
+        return _said(scene, _submit(values))
     answer = {name: ast.literal_eval(source) for name, source in values.items()}
     return _FORM[scene.dialect].format(json.dumps(answer, ensure_ascii=False))

@@ -56,7 +56,7 @@ class Question:
     @property
     def pattern(self) -> str:
         """The regular expression of what bears on the answer; it begins with plain text."""
-        words = re.escape(self.subject)
+        words = self._words
         match self.kind:
             case "tally":
                 return rf"{self._before}{words}[ \t]+([A-Za-z_]\w*)"
@@ -75,7 +75,11 @@ class Question:
     @property
     def line_pattern(self) -> str:
         """The regular expression of a whole line that bears on a tally."""
-        return rf"{self._before}{re.escape(self.subject)}[ \t][^\n]*"
+        return rf"{self._before}{self._words}[ \t][^\n]*"
+
+    @property
+    def _words(self) -> str:
+        return re.escape(self.subject).replace(r"\ ", " ")
 
     @property
     def _before(self) -> str:

@@ -11,8 +11,9 @@ from decimal import Decimal
 
 from rlm import tokens
 from rlm.errors import ConfigurationError, ContextWindowExceeded
-from rlm.lm._offline_player import is_session, play
+from rlm.lm._offline_player import play
 from rlm.lm._offline_reader import answer
+from rlm.lm._offline_scene import is_session
 from rlm.lm.base import Delta, OnDelta, Reply, Request
 from rlm.usage import Price, Usage
 
