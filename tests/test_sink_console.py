@@ -10,7 +10,8 @@ from rich.console import Console
 
 from rlm import events
 from rlm.events import Delta, ErrorFact
-from rlm.sinks.console import LiveTree, TextStream, Verbose
+from rlm.sinks.console import LiveTree
+from rlm.sinks.lines import TextStream, Verbose
 from rlm.sinks.tree import RunTree
 from rlm.sinks.wording import (
     cost_text,
@@ -124,7 +125,7 @@ def test_an_excerpt_keeps_head_and_tail_and_counts_the_rest() -> None:
 
 def test_numbers_are_written_as_people_say_them() -> None:
     assert [seconds_text(s) for s in (0.04, 9.94, 59.7, 200, 3900)] == [
-        "0.0 s", "9.9 s", "1 min 00 s", "3 min 20 s", "1 h 05 min",
+        "40 ms", "9.9 s", "1 min 00 s", "3 min 20 s", "1 h 05 min",
     ]  # fmt: skip
     assert [count_text(n) for n in (980, 1200, 34_000, 1_234_567)] == ["980", "1.2k", "34k", "1.2M"]
     costs = [None, Decimal(0), Decimal("0.00012"), Decimal("0.0123"), Decimal("1.5")]
@@ -151,7 +152,7 @@ def test_the_tree_says_turn_cost_and_what_is_done_now() -> None:
     trace.emit(events.CellStarted, "0", turn=1, cell=1, code="\nprint(context[:100])")
     text = drawn(tree, where)
     assert "m/root · turn 1/30" in text
-    assert "1 calls · 1.0k tokens · $0.010 of $1.00" in text
+    assert "$0.010 of $1.00 · 1 calls · 1.0k tokens" in text
     assert "running print(context[:100])" in text
 
 
@@ -258,6 +259,29 @@ def test_an_ended_run_says_why_when_it_is_not_plain_success() -> None:
     fail(trace, "0")
     trace.emit(events.RunFinished, status="budget_exceeded", ended_by="max_tokens")
     assert "budget exceeded: ended by max_tokens" in drawn(tree, where)
+
+
+def test_a_call_that_was_cancelled_is_stopped_and_not_failed() -> None:
+    where = console()
+    tree = LiveTree(where)
+    trace = Trace("r", sinks=[tree])
+    start(trace)
+    child(trace, "0.1")
+    error = ErrorFact(type="Aborted", message="cancelled")
+    trace.emit(events.CallFailed, "0.1", error=error, iterations=0)
+    assert "■ 0.1 stopped" in drawn(tree, where)
+
+
+def test_each_run_of_several_gets_a_tree_of_its_own() -> None:
+    tree = LiveTree(console())
+    with tree:
+        for name in ("first", "second"):
+            trace = Trace(name, sinks=[tree])
+            start(trace)
+            finish(trace, "0")
+            trace.emit(events.RunFinished, status="completed", ended_by="final")
+    frame = console()
+    assert drawn(tree, frame).count("m/root") == 1
 
 
 def test_the_tree_starts_and_stops_on_a_terminal() -> None:

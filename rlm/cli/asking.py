@@ -39,7 +39,8 @@ class Display:
 
     def sinks(self, stack: ExitStack) -> list[Sink]:
         """Return the sinks that show it; what they opened is closed with the stack."""
-        from rlm.sinks.console import LiveTree, TextStream, Verbose
+        from rlm.sinks.console import LiveTree
+        from rlm.sinks.lines import TextStream, Verbose
 
         console = terminal.error_console()
         found: list[Sink] = []

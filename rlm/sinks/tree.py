@@ -14,10 +14,10 @@ from rlm.sinks.wording import first_line
 
 __all__ = ["Node", "RunTree", "State"]
 
-State = Literal["waiting", "asking", "retrying", "running", "calling", "done", "failed"]
+State = Literal["waiting", "asking", "retrying", "running", "calling", "done", "failed", "stopped"]
 """What a call is doing: waiting for a slot, asking its model, running a cell, calling others …"""
 
-_KEPT = 8
+_KEPT = 6
 """Ended children of a call that are still known by name; the others are only counted."""
 
 
@@ -36,6 +36,7 @@ class Node:
     began: float
     state: State = "waiting"
     doing: str = ""
+    asked: bool = False
     turn: int = 0
     took: float | None = None
     cost: Decimal = Decimal(0)
@@ -116,7 +117,7 @@ class RunTree:
             if len(working) >= room:
                 break
         done = [n for n in recent if n.state != "failed"]
-        chosen = [*failed[:2], *working, *done, *waiting][:room]
+        chosen = [*failed[:2], *working, *done[:3], *waiting][:room]
         return sorted(chosen, key=lambda n: _order(n.id))
 
     def folded(self, node: Node, shown: list[Node]) -> Counter[str]:
@@ -139,7 +140,7 @@ class RunTree:
         self.status, self.ended_by = e.status, e.ended_by
 
     def _start_call(self, e: events.CallStarted) -> None:
-        self.nodes[e.call] = Node(e.call, e.model, e.route, first_line(e.task), e.t)
+        self.nodes[e.call] = Node(e.call, e.model, e.route, first_line(_aim(e)), e.t)
         if (parent := self.nodes.get(e.parent)) is not None:
             parent.active[e.call] = None
 
@@ -161,6 +162,9 @@ class RunTree:
         self.llm_calls += 1
         if (node := self.nodes.get(e.call)) is not None:
             node.state, node.doing = "asking", e.model
+            if node.route == "completion" and not node.asked:
+                node.began = e.t  # what it waited for a slot is no part of its time
+            node.asked = True
             node.turn += e.purpose != "query"
             if e.purpose == "last":
                 node.doing = f"{e.model} for a last answer"
@@ -186,8 +190,21 @@ def _order(name: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else 0 for part in name.split("."))
 
 
+def _aim(e: events.CallStarted) -> str:
+    """Return what a call is for; a plain completion's only message says it later."""
+    contract = e.signature or {}
+    return e.task or contract.get("instructions") or contract.get("name") or ""
+
+
+def _gist(code: str) -> str:
+    """Return the first line of a cell that says what it does."""
+    lines = [line for line in code[:4000].splitlines() if line.strip()]
+    telling = [line for line in lines if not line.lstrip().startswith(("import ", "from ", "#"))]
+    return first_line("\n".join(telling or lines))
+
+
 def _ran(node: Node, e: events.CellStarted) -> None:
-    node.state, node.doing = "running", first_line(e.code)
+    node.state, node.doing = "running", _gist(e.code)
 
 
 def _executed(node: Node, e: events.CodeExecuted) -> None:
@@ -239,8 +256,9 @@ def _finished(node: Node, e: events.CallFinished) -> None:
 
 
 def _failed(node: Node, e: events.CallFailed) -> None:
-    node.state, node.took = "failed", e.t - node.began
-    node.doing = f"{e.error.type}: {first_line(e.error.message)}"
+    node.state = "stopped" if e.error.type == "Aborted" else "failed"
+    node.took = e.t - node.began
+    node.doing = f"{e.error.type}: {first_line(e.error.message)}" * (node.state == "failed")
 
 
 _OF_THE_RUN = (events.RunStarted, events.RunFinished, events.CallStarted, events.ModelAsked)

@@ -55,7 +55,9 @@ def excerpt(text: str, lines: int) -> list[str]:
 
 
 def seconds_text(seconds: float) -> str:
-    """Return a duration as a person says it: `0.8 s`, `12 s`, `3 min 20 s`, `1 h 05 min`."""
+    """Return a duration as a person says it: `40 ms`, `0.8 s`, `3 min 20 s`, `1 h 05 min`."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
