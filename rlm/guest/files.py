@@ -88,7 +88,7 @@ class File:
 
     def find(self, text: str, start: int = 0) -> int:
         """Return where `text` is first found, from `start` on, in characters; -1 when it is not."""
-        for match in self.finditer(re.escape(text), start=start, _overlap=max(len(text), 1)):
+        for match in self.finditer(re.escape(text), start=start, _overlap=len(text) + 1):
             return match.start
         return -1
 
@@ -113,35 +113,18 @@ class File:
         *,
         ignore_case: bool = False,
         start: int = 0,
-        _overlap: int = LONGEST_MATCH,
+        _overlap: int | None = None,
     ) -> Iterator[Match]:
         """Yield the matches of a regular expression one by one, however many there are."""
         flags = re.MULTILINE | (re.IGNORECASE if ignore_case else 0)
         compiled = re.compile(pattern, flags) if isinstance(pattern, str) else pattern
-        first, buffer, base, line = self._locate(start), "", 0, 1
+        overlap = LONGEST_MATCH if _overlap is None else _overlap
+        first = self._locate(start)
         base = self._starts[first]
-        line += sum(self._window(number).count("\n") for number in range(first))
-        position, counted = start - base, 0
-        for number in range(first, self._count):
-            buffer += self._window(number)
-            last = number == self._count - 1
-            safe = len(buffer) if last else len(buffer) - _overlap
-            while position <= safe:
-                match = compiled.search(buffer, position)
-                if match is None:
-                    position = max(position, safe + 1 if last else safe)
-                    break
-                if match.end() > safe and not last and match.start() + _overlap > safe:
-                    position = max(position, min(match.start(), safe))
-                    break
-                line += buffer.count("\n", counted, match.start())
-                counted = match.start()
-                yield Match(base + match.start(), base + match.end(), line, match.group())
-                position = match.end() + (match.end() == match.start())
-            cut = max(min(position, len(buffer)) - _CONTEXT, 0)
-            line += buffer.count("\n", counted, cut) if cut > counted else 0
-            counted = max(counted - cut, 0)
-            buffer, base, position = buffer[cut:], base + cut, position - cut
+        line = 1 + sum(self._window(number).count("\n") for number in range(first))
+        rest = (self._window(number) for number in range(first, self._count))
+        for found in _scan(rest, self._count - first, compiled, start - base, overlap):
+            yield Match(base + found.start, base + found.end, line + found.line, found.text)
 
     def __getitem__(self, index: Any) -> str:
         if not isinstance(index, slice):
@@ -189,7 +172,7 @@ class File:
 
     @property
     def _count(self) -> int:
-        return -(-self.size // _WINDOW)
+        return max(-(-self.size // _WINDOW), 1)
 
     def _windows(self) -> Iterator[str]:
         return (self._window(number) for number in range(self._count))
@@ -253,6 +236,32 @@ class File:
             f"{what} of {self.name!r} ({self.size:,} bytes) does not fit into memory here:"
             " use .search(pattern), .find(text), .lines() or slices such as file[0:10000]"
         )
+
+
+def _scan(
+    windows: Iterator[str], count: int, pattern: Pattern[str], position: int, overlap: int
+) -> Iterator[Match]:
+    """Yield the matches in a text that comes in `count` windows; its lines count from 0.
+
+    What begins in the last `overlap` characters is looked for again with the next window.
+    """
+    buffer, base, line, counted = "", 0, 0, 0
+    for number, window in enumerate(windows, 1):
+        buffer += window
+        safe = len(buffer) + 1 if number == count else len(buffer) - overlap
+        while position < safe:
+            match = pattern.search(buffer, position)
+            if match is None or match.start() >= safe:
+                position = max(position, min(safe, len(buffer)))
+                break
+            line += buffer.count("\n", counted, match.start())
+            counted = match.start()
+            yield Match(base + match.start(), base + match.end(), line, match.group())
+            position = match.end() + (match.end() == match.start())
+        cut = max(min(position, len(buffer)) - _CONTEXT, 0)
+        line += buffer.count("\n", counted, cut) if cut > counted else 0
+        counted = max(counted - cut, 0)
+        buffer, base, position = buffer[cut:], base + cut, position - cut
 
 
 def file_opener(fds: Sequence[int], memory_mb: int | None) -> Callable[[Mapping[str, Any]], File]:

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import ast
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rlm.guest
+from rlm.guest.wire import Frames, WireError, pack
+
+
+@given(
+    st.lists(st.tuples(st.text(), st.lists(st.binary(max_size=50), max_size=3)), max_size=5),
+    st.integers(1, 40),
+)
+def test_frames_survive_any_cutting_of_the_stream(
+    sent: list[tuple[str, list[bytes]]], step: int
+) -> None:
+    stream = b"".join(b"".join(pack({"t": "x", "text": text}, blobs)) for text, blobs in sent)
+    frames = Frames()
+    got = [
+        frame
+        for place in range(0, len(stream), step)
+        for frame in frames.feed(stream[place : place + step])
+    ]
+    assert got == [({"t": "x", "text": text}, b"".join(blobs)) for text, blobs in sent]
+
+
+def test_lone_surrogates_survive() -> None:
+    text = "\ud83d\ude00 \udcff 😀"
+    [(message, _)] = Frames().feed(b"".join(pack({"t": "x", "text": text})))
+    assert message["text"] == text
+
+
+@given(st.binary(max_size=200))
+def test_junk_is_refused_or_waited_for_and_never_crashes(junk: bytes) -> None:
+    try:
+        Frames(max_json=1000, max_blob=1000).feed(junk)
+    except WireError:
+        return
+
+
+def test_a_depth_bomb_is_refused() -> None:
+    body = b"[" * 500_000
+    with pytest.raises(WireError, match="not JSON"):
+        Frames().feed(struct.pack("!IQ", len(body), 0) + body)
+
+
+def test_a_frame_that_claims_too_much_is_refused_at_once() -> None:
+    with pytest.raises(WireError, match="claims"):
+        Frames(max_blob=10).feed(struct.pack("!IQ", 2, 11))
+
+
+def test_what_is_missing_is_known_once_the_head_is_there() -> None:
+    frames = Frames()
+    stream = b"".join(pack({"t": "x"}, [b"12345"]))
+    assert frames.wanted == 0
+    frames.feed(stream[:12])
+    assert frames.wanted == len(stream) - 12
+
+
+def test_the_guest_is_python_3_9_and_imports_only_itself_and_the_standard_library() -> None:
+    folder = Path(rlm.guest.__file__).parent
+    for path in folder.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not any(name.name.startswith("rlm") for name in node.names), path
+            if isinstance(node, ast.ImportFrom):
+                assert node.level <= 1, path
+                assert not (node.module or "").startswith("rlm"), path
