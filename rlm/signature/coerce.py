@@ -33,7 +33,10 @@ _ONE_LINE.maxlong = 60
 
 def shown(value: Any) -> str:
     """Return a bounded, one-line repr of a value."""
-    return _ONE_LINE.repr(value)
+    try:
+        return _ONE_LINE.repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return f"<{type(value).__name__}>"
 
 
 def adapter(annotation: Any) -> TypeAdapter[Any]:
@@ -102,7 +105,7 @@ def _coerced(value: Any, annotation: Any) -> Any:
     if is_union(annotation):
         return _one_of(value, args)
     if origin is Literal:
-        return _choice(value, {choice: choice for choice in args}, annotation)
+        return _choice(value, [(choice, choice) for choice in args])
     kind = origin or annotation
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _member(value, kind)
@@ -131,19 +134,24 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
     return value
 
 
-def _choice(value: Any, choices: Mapping[Any, Any], annotation: Any) -> Any:
-    wanted = str(value).strip().strip("\"'").casefold()
-    found = [meant for choice, meant in choices.items() if str(choice).casefold() == wanted]
-    if len(found) == 1 and not isinstance(value, bool):
+def _choice(value: Any, choices: list[tuple[Any, Any]]) -> Any:
+    """Return what is meant by the one choice that a value spells, in whatever case."""
+    if isinstance(value, str):
+        wanted = value.strip().strip("\"'").casefold()
+        found = [meant for choice, meant in choices if str(choice).casefold() == wanted]
+    else:
+        same = [pair for pair in choices if type(pair[0]) is type(value)]
+        found = [meant for choice, meant in same if choice == value]
+    if len(found) == 1:
         return found[0]
-    raise Refused(f"should be one of {', '.join(map(repr, choices))}")
+    raise Refused(f"should be one of {', '.join(repr(choice) for choice, _ in choices)}")
 
 
 def _member(value: Any, kind: type[enum.Enum]) -> Any:
     try:
-        return _choice(value, {member.value: member for member in kind}, kind)
+        return _choice(value, [(member.value, member) for member in kind])
     except Refused:
-        return _choice(value, {member.name: member for member in kind}, kind)
+        return _choice(value, [(member.name, member) for member in kind])
 
 
 def _items(value: Any, kind: type, args: tuple[Any, ...]) -> Any:

@@ -17,6 +17,10 @@ from pydantic_core import to_jsonable_python
 __all__ = ["Output", "plain"]
 
 
+_LONGEST_INT = 14_000
+"""Bits of an int that Python still writes in decimal (4,300 digits)."""
+
+
 class Output(Mapping[str, Any]):
     """The outputs of a signature, by name: `out.answer`, `out["answer"]`, `dict(out)`, `**out`.
 
@@ -74,15 +78,15 @@ def plain(value: Any) -> Any:
 
     Models, dataclasses and mappings become objects; sequences and sets lists, sets in a stable
     order; dates ISO 8601; Decimals text; bytes `{"$bytes": base64}`; an infinite or undefined
-    float its name.
+    float its name; an int of thousands of digits hexadecimal.
     """
     match value:
         case enum.Enum():
             return plain(value.value)
-        case None | bool() | int() | str():
+        case None | bool() | str():
             return value
-        case float():
-            return value if abs(value) < float("inf") else str(value)
+        case int() | float():
+            return _number(value)
         case Decimal():
             return str(value)
         case date() | datetime() | time():
@@ -100,6 +104,12 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return to_jsonable_python(value, fallback=repr)
+
+
+def _number(value: float) -> float | str:
+    if isinstance(value, int):
+        return value if value.bit_length() <= _LONGEST_INT else hex(value)
+    return value if abs(value) < float("inf") else str(value)
 
 
 def _key(key: Any) -> str:

@@ -26,6 +26,9 @@ _MONEY = re.compile(
 )
 
 
+_MOST_DIGITS = 4000
+
+
 class Refused(ValueError):
     """A value cannot become what a type asks for; the message says why."""
 
@@ -33,8 +36,10 @@ class Refused(ValueError):
 def _text(value: Any) -> Any:
     if isinstance(value, enum.Enum) and isinstance(value.value, str):
         return value.value
-    if isinstance(value, bool | int | float | Decimal | date | time):
+    if isinstance(value, bool | float | Decimal | date | time):
         return str(value)
+    if isinstance(value, int):
+        return str(plain(value))
     if isinstance(value, list | tuple | dict | BaseModel):
         return json.dumps(plain(value), ensure_ascii=False)
     if isinstance(value, File):
@@ -56,11 +61,15 @@ def _number(value: Any) -> Any:
 def _int(value: Any) -> Any:
     number = _number(value)
     if isinstance(number, str):
+        if re.fullmatch(r"-?0[xX][0-9a-fA-F]+", number):
+            return int(number, 16)
         try:
             exact = Decimal(number)
         except InvalidOperation:
             return number
-        return int(exact) if exact.is_finite() and exact == exact.to_integral_value() else number
+        # "1e999999999" is short, but the int that it means would not fit into memory
+        whole = exact.is_finite() and exact.adjusted() < _MOST_DIGITS and exact % 1 == 0
+        return int(exact) if whole else number
     return number
 
 

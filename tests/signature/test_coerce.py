@@ -37,6 +37,7 @@ def one(annotation: Any) -> Signature:
         ("42", int, 42),
         (" 42 ", int, 42),
         ("1,234", int, 1234),
+        ("1e3", int, 1000),
         (3.0, int, 3),
         ("3.0", int, 3),
         (Decimal("7"), int, 7),
@@ -106,6 +107,8 @@ def test_what_was_meant_is_understood(given: Any, annotation: Any, meant: Any) -
         (3.7, int, "fractional part"),
         ("3.7", int, "x: '3.7' is not int"),
         ("1,23", int, "x: '1,23' is not int"),
+        ("1e999999999", int, "is not int"),
+        ("9" * 5000, int, "is not int"),
         ("1.234,50", Decimal, "is not Decimal"),
         ("12%", float, "is not float"),
         (True, int, "a truth value is no number"),
@@ -240,6 +243,15 @@ def test_anything_is_an_output_or_a_refusal(annotation: Any, value: Any) -> None
         assert refused.problems
     else:
         assert set(made) == {"x"}
+
+
+def test_an_int_of_thousands_of_digits_is_recorded() -> None:
+    output = one(int).coerce(-(10**5000))
+    dumped = json.loads(json.dumps(one(int).dump(output)))
+    assert one(int).coerce(dumped) == output
+    assert one(str).coerce(10**5000).x.startswith("0x")
+    with pytest.raises(ValidationFailed, match="<int> is not Literal"):
+        one(Literal[1, 2]).coerce(10**5000)
 
 
 def test_a_path_is_a_file_where_a_file_is_wanted(tmp_path: pathlib.Path) -> None:
