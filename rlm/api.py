@@ -246,6 +246,7 @@ class _Program:
 
     def __init__(self, config: RunConfig, trace: Trace) -> None:
         self._config = config
+        self._ended_by = ""
         self.trace = trace
 
     @property
@@ -287,6 +288,7 @@ class _Program:
                 if keeping is not None:
                     await keeping
             finally:
+                self._ended_by = root.ended_by
                 if keeping is not None:
                     keeping.cancel()
                     await asyncio.wait([keeping])
@@ -312,14 +314,13 @@ class _Program:
         )
 
     def _finish(self, error: BaseException | None, ended_by: str) -> None:
-        root = self.result.ending
         told = error
         if error is not None and not isinstance(error, RunError):
             told = Aborted(f"the run was cancelled ({type(error).__name__})")
         self.trace.emit(
             events.RunFinished,
             status=self._status(told),
-            ended_by=ended_by or (root.ended_by if root else type(told).__name__),
+            ended_by=ended_by or self._ended_by or type(told).__name__,
             error=error_fact(told) if told else None,
         )
         self.trace.close()

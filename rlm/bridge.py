@@ -120,10 +120,10 @@ class Bridge:
         **common: Any,
     ) -> list[dict[str, Any]]:
         common["cell"] = self._caller.cell_number
-        make = [functools.partial(self._one_query, item, common) for item in prompts]
-        return await self._sub.many(make, max_concurrency)
+        ask = functools.partial(self._one_query, common)
+        return await self._sub.many(prompts, ask, max_concurrency)
 
-    async def _one_query(self, item: Any, common: dict[str, Any]) -> dict[str, Any]:
+    async def _one_query(self, common: dict[str, Any], item: Any) -> dict[str, Any]:
         if not isinstance(item, Mapping):
             return await self._sub.query(item, **common)
         named = {_WORDS.get(str(name), str(name)): value for name, value in item.items()}
@@ -165,9 +165,10 @@ class Bridge:
         model: str | None = None,
         max_concurrency: int | None = None,
     ) -> list[dict[str, Any]]:
-        options: dict[str, Any] = {"model": model, "cell": self._caller.cell_number}
-        make = [functools.partial(self._sub.predict, signature, row, **options) for row in rows]
-        return await self._sub.many(make, max_concurrency)
+        ask = functools.partial(
+            self._sub.predict, signature, model=model, cell=self._caller.cell_number
+        )
+        return await self._sub.many(rows, ask, max_concurrency)
 
     # The run ----------------------------------------------------------------------------------
 

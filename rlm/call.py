@@ -158,12 +158,13 @@ class Call(ABC):
         return tuple(describe(name, value) for name, value in self.inputs.items())
 
     def _fail(self, error: RunError, ended_by: str = "") -> None:
+        self.ended_by = ended_by or self.ended_by or type(error).__name__
         self.run.trace.emit(
             events.CallFailed,
             self.id,
             error=error_fact(error),
             iterations=self.iterations,
-            ended_by=ended_by or self.ended_by or type(error).__name__,
+            ended_by=self.ended_by,
         )
 
 

@@ -31,6 +31,11 @@ class Redactor:
         """Know the values of all variables whose names say that they hold a secret."""
         return cls({k: v for k, v in environment.items() if _LOOKS_SECRET.search(k.upper())})
 
+    @property
+    def knows_secrets(self) -> bool:
+        """Whether there is anything to take out."""
+        return self._pattern is not None
+
     def add(self, secrets: Mapping[str, str]) -> None:
         """Know further secrets."""
         for name, value in secrets.items():

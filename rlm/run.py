@@ -20,6 +20,7 @@ from rlm.lm.resilient import Retries, ask
 from rlm.roster import Roster, RosterModel
 from rlm.sandbox.base import CellLimits, Place, Sandbox
 from rlm.signature import Signature
+from rlm.slots import Slots
 from rlm.tools.base import Tool
 from rlm.trace import Trace
 from rlm.usage import Price, Usage
@@ -73,7 +74,8 @@ class Run:
         self.roster = config.roster
         self.budget = Budget(config.limits)
         self.cache = Cache()
-        self._slots = asyncio.Semaphore(config.limits.max_concurrency)
+        self._slots = Slots(config.limits.max_concurrency)
+        self._patience: dict[str, Retries] = {}
         self._asks = itertools.count(1)
         self._bridges = itertools.count(1)
         self._starting: asyncio.Task[Place] | None = None
@@ -151,14 +153,16 @@ class Run:
         )
 
     async def _attempt(self, asked: _Asked, hold: Hold) -> Answer:
-        request = replace(asked.request, max_output_tokens=hold.output_tokens)
+        request = asked.request
+        if hold.output_tokens != request.max_output_tokens:
+            request = replace(request, max_output_tokens=hold.output_tokens)
         asked.emit_asked(next(self._asks), hold)
         attempts = _Attempts(asked, hold)
         try:
             reply = await ask(
                 asked.model.lms,
                 request,
-                retries=replace(self.config.retries, timeout=asked.model.timeout),
+                retries=self._retries(asked.model),
                 observer=attempts,
                 on_delta=self._deltas(asked),
             )
@@ -169,6 +173,13 @@ class Run:
             attempts.emit_broken(error)
             raise
         return attempts.replied(reply)
+
+    def _retries(self, model: RosterModel) -> Retries:
+        found = self._patience.get(model.name)
+        if found is None:
+            found = replace(self.config.retries, timeout=model.timeout)
+            self._patience[model.name] = found
+        return found
 
     def _deltas(self, asked: _Asked) -> OnDelta | None:
         if not (self.config.stream and asked.call == "0" and self.trace.watched):
@@ -247,9 +258,9 @@ class _Asked:
             seconds=round(self.run.budget.seconds - self.began, 6),
             **more,
         )
-        # The recorded text, for a secret that was taken out of it must not be acted on either.
-        clean = replace(reply, text=fact.text, reasoning=fact.reasoning)
-        return Answer(self.number, clean, cost)
+        if fact.text != reply.text:  # a secret that was taken out must not be acted on either
+            reply = replace(reply, text=fact.text, reasoning=fact.reasoning)
+        return Answer(self.number, reply, cost)
 
     def from_cache(self, reply: Reply) -> Answer:
         self.emit_asked(next(self.run._asks), None)

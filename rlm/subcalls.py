@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from rlm import prompt
@@ -22,6 +22,9 @@ from rlm.roster import RosterModel
 from rlm.signature import Signature
 
 __all__ = ["SubCalls"]
+
+Reply = dict[str, Any]
+"""What a cell gets of a sub-call: the fields of an Episode, or of a Failure."""
 
 Written = Callable[[], tuple[Message, ...]]
 """Writes the messages of a completion, which may be long: only when they are wanted."""
@@ -92,25 +95,26 @@ class SubCalls:
         return await self._typed(contract, given, model, sample, recursive, cell)
 
     async def many(
-        self, make: Iterable[Callable[[], Awaitable[dict[str, Any]]]], at_once: int | None
-    ) -> list[dict[str, Any]]:
-        """Run sub-calls side by side; a failure is data in its slot, and the length is kept."""
-        slots = asyncio.Semaphore(at_once) if at_once else None
+        self, items: Sequence[Any], start: Callable[[Any], Awaitable[Reply]], at_once: int | None
+    ) -> list[Reply]:
+        """Start a sub-call for each item, side by side; a failure is data in its slot, and the
+        length is kept.
 
-        async def one(start: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-            try:
-                if slots is None:
-                    return await start()
-                async with slots:
-                    return await start()
-            except RLMError as error:
-                retryable = isinstance(error, ProviderError) and error.retryable
-                told = {"type": type(error).__name__, "message": str(error)}
-                return {"failure": {**told, "retryable": retryable}}
+        At most `at_once` run at the same time, and no more than may be asked anyway. Items that
+        are equal to an earlier one come last: by then the cache has their replies.
+        """
+        outcomes: list[Reply] = [{} for _ in items]
+        places = iter(_repeats_last(items))
 
+        async def work() -> None:
+            for place in places:
+                outcomes[place] = await _settled(start(items[place]))
+
+        most = self._parent.run.limits.max_concurrency
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(start)) for start in make]
-        return [task.result() for task in tasks]
+            for _ in range(min(len(items), at_once or most, most)):
+                group.create_task(work())
+        return outcomes
 
     async def _typed(
         self,
@@ -190,6 +194,28 @@ class SubCalls:
 
     async def _episode(self, child: Call) -> dict[str, Any]:
         return _episode(await child.answer())
+
+
+def _repeats_last(items: Sequence[Any]) -> list[int]:
+    seen: set[Any] = set()
+    first, again = [], []
+    for place, item in enumerate(items):
+        key = tuple(item.items()) if isinstance(item, dict) else item
+        try:
+            (again if key in seen else first).append(place)
+            seen.add(key)
+        except TypeError:  # a value in it cannot be hashed: it counts as new
+            first.append(place)
+    return first + again
+
+
+async def _settled(reply: Awaitable[Reply]) -> Reply:
+    try:
+        return await reply
+    except RLMError as error:
+        retryable = isinstance(error, ProviderError) and error.retryable
+        told = {"type": type(error).__name__, "message": str(error)}
+        return {"failure": {**told, "retryable": retryable}}
 
 
 _READ = Signature.parse("context -> answer: str")

@@ -49,7 +49,10 @@ class Trace:
         redactor: Redactor | None = None,
     ) -> None:
         self.run = run
-        self.events: list[Event] = []
+        # A long run has many events: as bytes they are a tenth of the size, and no work for the
+        # garbage collector. They become models again when somebody looks.
+        self._lines: list[bytes] = []
+        self._read: list[Event] = []
         self.damaged: str = ""
         self.skipped: list[str] = []
         self._sinks = list(sinks)
@@ -65,20 +68,22 @@ class Trace:
             v=SCHEMA_VERSION,
             run=self.run,
             call=call,
-            seq=len(self.events),
+            seq=len(self._lines),
             at=datetime.now(UTC),
             type=_WORDS[kind] if kind in _WORDS else _word(kind),
             t=round(time.monotonic() - self._began, 6),
             **fields,
         )
-        line = event.model_dump_json(exclude_unset=True)
-        clean = self._redactor(line)
-        if clean is not line and clean != line:
-            event, line = kind.model_validate_json(clean), clean
-        self.events.append(event)
+        line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
+        if self._redactor.knows_secrets and (clean := self._redactor(line.decode())) != (
+            line.decode()
+        ):
+            event, line = kind.model_validate_json(clean), clean.encode()
+        self._lines.append(line)
         if self._writer is not None:
             self._append(self._writer, event, line)
-        self._show(event)
+        if self._sinks:
+            self._show(event)
         return event
 
     def show(self, delta: Delta) -> None:
@@ -109,11 +114,11 @@ class Trace:
         if self._writer is not None:
             self._writer.close()
 
-    def _append(self, writer: LogWriter, event: Event, line: str) -> None:
+    def _append(self, writer: LogWriter, event: Event, line: bytes) -> None:
         try:
             if len(line) > BLOB_OVER:
-                line = _with_blobs(event, writer)
-            writer.append(line.encode() + b"\n")
+                line = _with_blobs(event, writer).encode()
+            writer.append(line + b"\n")
         except OSError as error:
             if not self.damaged:
                 self.damaged = f"the log {writer.location} cannot be written: {error}"
@@ -129,11 +134,18 @@ class Trace:
 
     # Reading ----------------------------------------------------------------------------------
 
+    @property
+    def events(self) -> list[Event]:
+        """All events so far, in order."""
+        for line in self._lines[len(self._read) :]:
+            self._read.append(read_event(json.loads(line)))
+        return self._read
+
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
 
     def __len__(self) -> int:
-        return len(self.events)
+        return len(self._lines)
 
     def of(self, *kinds: type[E], call: str | None = None) -> list[E]:
         """Return the events of these types, of one call or of all."""
@@ -150,7 +162,7 @@ class Trace:
 
     def to_jsonl(self) -> str:
         """Return all events as JSON, one a line, with large values in place."""
-        return "".join(e.model_dump_json(exclude_unset=True) + "\n" for e in self.events)
+        return "".join(line.decode() + "\n" for line in self._lines)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Trace:
@@ -169,7 +181,7 @@ class Trace:
         for number, line in enumerate(raw.split(b"\n"), 1):
             if line.strip():
                 trace._read_line(number, line, location.parent / "blobs")
-        if not trace.events:
+        if not trace._lines:
             raise ConfigurationError(f"{str(location)!r} is not a log of rlm: no line is an event")
         trace.run = trace.events[0].run
         return trace
@@ -179,7 +191,9 @@ class Trace:
             fields = json.loads(line)
             if b'"$ref"' in line:
                 fields = _without_blobs(fields, blobs)
-            self.events.append(read_event(fields))
+            event = read_event(fields)
+            self._lines.append(event.__pydantic_serializer__.to_json(event, exclude_unset=True))
+            self._read.append(event)
         except (ValueError, KeyError, TypeError, OSError) as error:
             self.skipped.append(f"line {number}: {type(error).__name__}: {str(error)[:200]}")
 
