@@ -124,6 +124,8 @@ PIECES = [
     "w = 'Grüße, “quoted”'",
     "r = '\\n\\t\\\\n'",
     "FINAL(x)",
+    'd = """\nplain\n"""',
+    "e = f(\n'''\nplain\n'''\n)",
     "await f(1)",
     "ok = a < b and c > d and 'amp; &lt;'",
     "",
@@ -167,10 +169,12 @@ def test_indented_code_compiles_to_the_same_program(code: str) -> None:
 
 
 FRAGMENTS = st.sampled_from(
-    "```repl\n|```|\n```\n|~~~|`|{|}|[|\"action\"|: |'exec'|,|\"code\"|\"|'''|<rlm-code>|</rlm-code>|&lt;rlm-final&gt;"
-    '|<think>|</think>|FINAL(|)|submit(|\n|print(1)|\\|\\u|// x|/*|>>> |\r\n|\t|“|final|{"a":'.split(
-        "|"
-    )
+    [
+        *("```repl\n", "```", "\n```\n", "~~~", "`", "final", "'''", "``", ">>> ", "\r\n", "\n"),
+        *("{", "}", "[", '"action"', ": ", "'exec'", ",", '"code"', '"', "\\", "\\u", "// x", "/*"),
+        *("<rlm-code>", "</rlm-code>", "&lt;rlm-final&gt;", "<think>", "</think>", "“", '{"a":'),
+        *("FINAL(", ")", "submit(", "print(1)", "'''python\n", "</code>"),
+    ]
 )
 
 
@@ -204,6 +208,10 @@ MEGABYTE = [
     "<rlm-code>'''\n" * 70_000,
     "<rlm-final>\n" * 80_000,
     "<think></think>" * 60_000,
+    "``repl\n" * 140_000,
+    "'''python\n" * 100_000,
+    "FINAL(\n\n" * 120_000,
+    "a = b\n\n" * 30_000 + "(",
     "<think>\n" * 120_000,
     "a</think>\n" * 100_000,
     "FINAL(\n" * 140_000,

@@ -25,8 +25,7 @@ _CALL = re.compile(
 )
 _CALL_LINE = re.compile(r"^[*` \t]*(?:FINAL_VAR|FINAL|SUBMIT|submit)[ \t]*\(", re.MULTILINE)
 _POOR_FENCE = re.compile(
-    r"^[ \t]*(?:``|'''|\"\"\")(?P<tag>(?<=[`'\"])(?:repl|python|py|final))?[ \t]*$",
-    re.MULTILINE | re.I,
+    r"^(?P<marks>``|'''|\"\"\")(?P<tag>repl|python|py|final)[ \t]*\n", re.MULTILINE | re.IGNORECASE
 )
 _STRAY_END = re.compile(r"\s*(?:```|</\s*rlm-?code\s*>)\s*\Z", re.IGNORECASE)
 _MOST_PARAGRAPHS = 12
@@ -65,13 +64,15 @@ def _uncovered(text: str) -> str:
             return str(json.loads(whole))
         except ValueError:
             return text
-    if "```" not in text and (poor := _POOR_FENCE.search(text)) is not None:
-        return (
-            _POOR_FENCE.sub(lambda fence: f"```{fence['tag'] or ''}", text, count=2)
-            if poor
-            else text
-        )
-    return text
+    if "```" in text or "<rlm" in text.lower():
+        return text
+    opening = _POOR_FENCE.search(text)
+    closing = text.find(f"\n{opening['marks']}", opening.end() - 1) if opening else -1
+    if opening is None or closing < 0:
+        return text
+    body = text[opening.end() : closing]
+    after = text[closing + 1 + len(opening["marks"]) :]
+    return f"{text[: opening.start()]}```{opening['tag']}\n{body}\n```{after}"
 
 
 def _chosen(text: str, found: Sequence[Block], outputs: Sequence[str]) -> Action | None:
