@@ -78,8 +78,8 @@ class RosterModel:
         return ModelFact(
             name=self.name,
             role=role,
-            input_price=price.input * _MILLION if price else None,
-            output_price=price.output * _MILLION if price else None,
+            input_price=_per_million(price.input) if price else None,
+            output_price=_per_million(price.output) if price else None,
             window=self.window,
             window_known=self.window_known,
         )
@@ -125,6 +125,13 @@ class Roster:
         """Release what the models hold."""
         for lm in {id(lm): lm for model in self.models for lm in model.lms}.values():
             await lm.aclose()
+
+
+def _per_million(price: Decimal) -> Decimal:
+    """Return dollars a million tokens, without the zeros that multiplying leaves at the end."""
+    dollars = price * _MILLION
+    whole = dollars.to_integral_value()
+    return whole if whole == dollars else dollars.normalize()
 
 
 def _expense(model: RosterModel) -> tuple[bool, Decimal]:
