@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -14,7 +14,7 @@ from rlm.errors import ProviderError, ProviderTimeout
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-__all__ = ["Connections", "PerLoop", "deadline", "proxy_for", "unreachable"]
+__all__ = ["Connections", "Deadline", "PerLoop", "proxy_for", "unreachable"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,25 @@ class _Lease(Generic[T]):
         self.retired = False
 
 
+class _Use(Generic[T]):
+    """One request's use of a resource; the last use of a retired one closes it."""
+
+    __slots__ = ("_close", "_lease")
+
+    def __init__(self, lease: _Lease[T], close: Callable[[T], Awaitable[None]]) -> None:
+        self._lease = lease
+        self._close = close
+
+    async def __aenter__(self) -> T:
+        self._lease.users += 1
+        return self._lease.resource
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lease.users -= 1
+        if self._lease.retired and not self._lease.users:
+            await self._close(self._lease.resource)
+
+
 class PerLoop(Generic[T]):
     """A resource that belongs to an event loop: opened at first use, one for each loop.
 
@@ -43,21 +62,14 @@ class PerLoop(Generic[T]):
         self._leases: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lease[T]] = WeakKeyDictionary()
         self._lock = threading.Lock()  # loops of several threads share one adapter
 
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[T]:
-        """Lend the resource of the running loop."""
+    def use(self) -> _Use[T]:
+        """Lend the resource of the running loop: `async with resources.use() as resource`."""
         loop = asyncio.get_running_loop()
-        with self._lock:
-            lease = self._leases.get(loop)
-            if lease is None:
+        lease = self._leases.get(loop)
+        if lease is None:
+            with self._lock:
                 lease = self._leases[loop] = _Lease(self._open())
-        lease.users += 1
-        try:
-            yield lease.resource
-        finally:
-            lease.users -= 1
-            if lease.retired and not lease.users:
-                await self._close(lease.resource)
+        return _Use(lease, self._close)
 
     async def aclose(self) -> None:
         """Retire the resource of the running loop."""
@@ -97,21 +109,39 @@ async def _close_session(session: ClientSession) -> None:
     await session.close()
 
 
-@contextmanager
-def _named_timeout(model: str, seconds: float) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        message = f"{model}: no answer within {seconds:g} seconds; what was sent may be billed"
-        raise ProviderTimeout(message, model=model) from error
+class Deadline:
+    """A number of seconds by our own clock, after which ProviderTimeout is raised.
 
+    A class, where a generator would do, because each request enters two of them.
+    """
 
-@asynccontextmanager
-async def deadline(model: str, seconds: float | None) -> AsyncIterator[None]:
-    """Give what is inside so many seconds by our own clock, then raise ProviderTimeout."""
-    with _named_timeout(model, seconds or 0):
-        async with asyncio.timeout(seconds):
-            yield
+    __slots__ = ("_model", "_seconds", "_timeout")
+
+    def __init__(self, model: str, seconds: float | None) -> None:
+        self._model = model
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            raise self._named() from late
+        if isinstance(error, TimeoutError):  # of a client's own clock
+            raise self._named() from error
+
+    def _named(self) -> ProviderTimeout:
+        within = f" within {self._seconds:g} seconds" if self._seconds else " in time"
+        message = f"{self._model}: no answer{within}; what was sent may be billed"
+        return ProviderTimeout(message, model=self._model)
 
 
 def unreachable(model: str, error: Exception) -> ProviderError:

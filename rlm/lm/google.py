@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlm.errors import ConfigurationError, ProviderError, ReplyBlocked, ReplyCutOff, RLMError
 from rlm.lm._classify import brief, refusal, retry_after
-from rlm.lm._http import PerLoop, deadline, unreachable
+from rlm.lm._http import Deadline, PerLoop, unreachable
 from rlm.lm.base import Delta, OnDelta, Reply, Request
 from rlm.usage import Usage
 
@@ -61,6 +61,7 @@ class GoogleLM:
         self._key = key or "none"
         self._base_url = base_url
         self._timeout = timeout
+        self._loaded = False
         self._clients: PerLoop[Any] = PerLoop(self._client, _close_client)
 
     def __repr__(self) -> str:
@@ -78,12 +79,13 @@ class GoogleLM:
             "contents": _contents(request),
             "config": _config(self._model, request),
         }
-        async with deadline(self._name, self._timeout):
+        if not self._loaded:
             await asyncio.to_thread(importlib.import_module, "google.genai")
-            async with self._clients.use() as client:
-                answer = _Answer(self._name, on_delta, (self._key,))
-                await self._classified(self._ask(client.aio.models, asked, answer), answer)
-                return answer.reply()
+            self._loaded = True
+        async with Deadline(self._name, self._timeout), self._clients.use() as client:
+            answer = _Answer(self._name, on_delta, (self._key,))
+            await self._classified(self._ask(client.aio.models, asked, answer), answer)
+            return answer.reply()
 
     async def aclose(self) -> None:
         """Release the client of this loop; requests in flight keep it to the end."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rlm.errors import ProviderError, ProviderTimeout, RLMError
 from rlm.lm._chat import Answer, messages, response_format
 from rlm.lm._classify import brief, refusal, retry_after
-from rlm.lm._http import deadline
+from rlm.lm._http import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,10 +71,10 @@ class LiteLLM:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """Answer the request, streaming pieces to `on_delta` when one is given."""
-        async with deadline(self._name, self._timeout):
-            if self._litellm is None:
-                self._litellm = await asyncio.to_thread(_load)
-            litellm = self._litellm
+        if self._litellm is None:
+            self._litellm = await asyncio.to_thread(_load)
+        litellm = self._litellm
+        async with Deadline(self._name, self._timeout):
             answer = Answer(self._name, on_delta, self._secrets)
             mark = _asking.set(True)
             try:

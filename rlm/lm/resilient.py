@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from rlm.errors import ConfigurationError, ProviderError, boundary
-from rlm.lm._http import deadline
+from rlm.lm._http import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ async def ask(
         while True:
             try:
                 with boundary(ProviderError, lm.name):
-                    async with deadline(lm.name, retries.timeout):
+                    async with Deadline(lm.name, retries.timeout):
                         return await lm.complete(request, on_delta)
             except ProviderError as error:
                 failures += 1
