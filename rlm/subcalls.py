@@ -198,7 +198,8 @@ class SubCalls:
 
 def _repeats_last(items: Sequence[Any]) -> list[int]:
     seen: set[Any] = set()
-    first, again = [], []
+    first: list[int] = []
+    again: list[int] = []
     for place, item in enumerate(items):
         key = tuple(item.items()) if isinstance(item, dict) else item
         try:
