@@ -160,9 +160,7 @@ class ReplCall(Call):
         )
         self._problems = []
         if problem is None:
-            self.run.trace.emit(events.CellStarted, self.id, code=action.code, **where)
-            execution = await (await self._open()).execute(action.code)
-            self._record(execution, where)
+            execution = await self._run_cell(action.code, where)
         else:
             execution = Execution()
         if self._accepted is not None:
@@ -172,6 +170,17 @@ class ReplCall(Call):
         self._failures = self._failures + 1 if failed else 0
         self._observe(action, execution, check.warnings, problem)
         return None
+
+    async def _run_cell(self, code: str, where: dict[str, int]) -> Execution:
+        self.run.trace.emit(events.CellStarted, self.id, code=code, **where)
+        try:
+            execution = await (await self._open()).execute(code)
+        except BaseException as error:  # cancelled, or no sandbox is left: an ending all the same
+            why = str(error) or "the cell was cancelled"
+            self._record(Execution(error=CellError(type(error).__name__, why, kind="lost")), where)
+            raise
+        self._record(execution, where)
+        return execution
 
     def _record(self, execution: Execution, where: dict[str, int]) -> None:
         error = execution.error
@@ -304,6 +313,9 @@ class ReplCall(Call):
 
     async def _stopped(self, stop: BudgetExceeded | NoProgress) -> Output:
         """Ask once more for the answer, where the run wants that, or give up."""
+        if self._accepted is not None:  # its cell was still running when the time was up
+            self.ended_by = "submitted"
+            return self._accepted
         self.ended_by = self.ended_by or getattr(stop, "limit", "no_progress")
         if isinstance(stop, BudgetExceeded):
             self.run.trace.emit(
