@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
 import re
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,9 @@ class GoogleLM:
         self._key = key or "none"
         self._base_url = base_url
         self._timeout = timeout
+        self._loading = threading.Lock()
         self._loaded = False
+        self._spare: Any = None
         self._clients: PerLoop[Any] = PerLoop(self._client, _close_client)
 
     def __repr__(self) -> str:
@@ -80,8 +82,7 @@ class GoogleLM:
             "config": _config(self._model, request),
         }
         if not self._loaded:
-            await asyncio.to_thread(importlib.import_module, "google.genai")
-            self._loaded = True
+            await asyncio.to_thread(self._load)
         async with Deadline(self._name, self._timeout), self._clients.use() as client:
             answer = _Answer(self._name, on_delta, (self._key,))
             await self._classified(self._ask(client.aio.models, asked, answer), answer)
@@ -91,7 +92,18 @@ class GoogleLM:
         """Release the client of this loop; requests in flight keep it to the end."""
         await self._clients.aclose()
 
+    def _load(self) -> None:
+        """Import the library and make a first client off the loop: both take a while."""
+        with self._loading:
+            if not self._loaded:
+                self._spare = self._new_client()
+                self._loaded = True
+
     def _client(self) -> Any:
+        spare, self._spare = self._spare, None
+        return spare or self._new_client()
+
+    def _new_client(self) -> Any:
         from google import genai
 
         options: dict[str, Any] = {"retry_options": {"attempts": 1}}  # retries are made above us
