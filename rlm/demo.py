@@ -8,6 +8,7 @@ import platform
 import random
 import sysconfig
 import tempfile
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -195,7 +196,7 @@ def _needle(hay: Haystack, options: Mapping[str, Any], echo: Echo) -> bool:
     from rlm.api import predict
 
     asked = "What is the magic number?"
-    echo(f"\n1. A needle in a haystack. {asked}")
+    _ask("1. A needle in a haystack.", asked, echo)
     result = predict(
         "haystack: str -> magic_number: int",
         input={"haystack": hay.text},
@@ -216,7 +217,7 @@ def _tally(hay: Haystack, options: Mapping[str, Any], echo: Echo) -> bool:
         "Which exception does the library raise most often? That is: which word follows "
         '"raise" at the start of a line most often, and how often?'
     )
-    echo(f"\n2. A count over all of it, from a file. {asked}")
+    _ask("2. A count over all of it, from a file.", asked, echo)
     with tempfile.TemporaryDirectory(prefix="rlm-demo-") as folder:
         path = Path(folder, "library.txt")
         path.write_text(hay.text, encoding="utf-8", newline="")
@@ -230,6 +231,13 @@ def _tally(hay: Haystack, options: Mapping[str, Any], echo: Echo) -> bool:
     right = result.ok and (result.output["exception"], result.output["times"]) == (word, times)
     _tell(result, right, f"counted apart: {word}, {times:,} times", echo)
     return right
+
+
+def _ask(title: str, asked: str, echo: Echo) -> None:
+    echo("")
+    echo(title)
+    for line in textwrap.wrap(asked, 90):
+        echo(f"   {line}")
 
 
 def _tell(result: Result[Any], right: bool, truth: str, echo: Echo) -> None:

@@ -237,6 +237,14 @@ def test_the_name_of_the_output_is_the_question_when_there_are_no_words() -> Non
     assert table.play() == {"launch_code": "X-7.5"}
 
 
+def test_the_question_may_be_an_input() -> None:
+    table = Table(
+        "report, question -> answer: str, pages: list[int]",
+        {"report": haystack("The launch code is K-1."), "question": "What is the launch code?"},
+    )
+    assert table.play() == {"answer": "K-1", "pages": []}
+
+
 def test_a_failed_cell_is_read_and_told() -> None:
     table = Table("context -> answer: str\n\nWhat is the magic number?", {"context": "x"})
     table.turn()

@@ -41,8 +41,10 @@ def _said(scene: Scene, cell: Cell) -> str:
 
 
 def _question(scene: Scene) -> Question:
-    """Return what is asked: in words, or else by the name of the only output."""
+    """Return what is asked: by the task, by an input, or else by the name of the only output."""
     asked = understand(scene.task)
+    if asked.kind == "unknown":
+        asked = understand(scene.asked)
     if asked.kind == "unknown" and len(scene.outputs) == 1:
         name = scene.outputs[0][0]
         if name not in _GENERIC:
@@ -194,6 +196,8 @@ def _fitting(kind: str, read: dict[str, Any]) -> Any:
         return read["map"]
     if kind.startswith("list") and "map" in read:
         return list(read["map"].values())
+    if kind.startswith("list"):
+        return [read["text"]] if kind == "list[str]" and "text" in read else []
     value = number(str(read.get("number", "")))
     if kind.startswith(("int", "float", "Decimal")):
         return CANNOT if value is None else plain_number(value)

@@ -16,8 +16,9 @@ _TALLY = re.compile(
     r"(?:which|each|every|what) \w+ (?:that )?(?:follows|comes after) [\"“`](.+?)[\"”`]", re.I
 )
 _FOLD = re.compile(
-    r"(?:\b(how many|list)\b|(sum|total|average|mean|largest|highest|biggest|smallest|lowest)"
-    r"(?: of)?)(?: all)?(?: the)? ([a-z][a-z _-]*?)(?: are there\b|[?.,;:\n]| in the | in this |$)",
+    r"\b(?:(how many) (?P<counted>[a-z][a-z _-]*?) are there\b"
+    r"|(list|sum|total|average|mean|largest|highest|biggest|smallest|lowest)"
+    r"(?: of)?(?: all)?(?: the)? (?P<folded>[a-z][a-z _-]*?)(?:[?.,;:\n]| in the | in this |$))",
     re.I,
 )
 _COUNT = re.compile(r"how (?:many times|often)\b[^\"“`\n]*[\"“`](.+?)[\"”`]", re.I)
@@ -127,8 +128,9 @@ def understand(text: str) -> Question:
     if count := _COUNT.search(text):
         return Question("count", count[1])
     if fold := _FOLD.search(text):
-        word = (fold[1] or fold[2]).lower()
-        return Question("fold", _singular(fold[3].strip()), _FOLDS.get(word, word))
+        word = (fold[1] or fold[3]).lower()
+        subject = fold["counted"] or fold["folded"]
+        return Question("fold", _singular(subject.strip()), _FOLDS.get(word, word))
     if find := _FIND.search(text):
         return Question("find", find[1].strip())
     return Question("unknown")

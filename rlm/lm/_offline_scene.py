@@ -15,6 +15,10 @@ __all__ = ["Scene", "is_session", "read_scene"]
 _TASK = re.compile(r"<(task(?:-\d+)?)>\n(.*?)\n</\1>", re.DOTALL)
 _EXCERPT = re.compile(r"<(excerpt(?:-\d+)?)[^>\n]*>\n.*?\n</\1>", re.DOTALL)
 _INPUT = re.compile(r"^`(\w+)`: (\w+)", re.MULTILINE)
+_ASKED = re.compile(
+    r"^`(?:question|query)`: [^<]*?\bwhole\b[^<\n]*\n<(excerpt(?:-\d+)?)>\n(.*?)\n</\1>",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
 _MODEL = re.compile(r"^- `([^`\n]+)`[^\n]*\bwindow\b", re.MULTILINE)
 _STDOUT = re.compile(r"<(stdout(?:-\d+)?)[^>\n]*>\n(.*?)\n?</\1>", re.DOTALL)
 _LABEL = re.compile(r"^(\w+): (.*)$", re.MULTILINE)
@@ -24,11 +28,13 @@ _LABEL = re.compile(r"^(\w+): (.*)$", re.MULTILINE)
 class Scene:
     """What the transcript says: the task, the outputs and inputs, and what the cells printed.
 
+    `asked` is the value of an input that is called a question, where the opening shows it whole.
     `known` has the lines that were printed as `label: value`, by label; the last cell that printed
     a label counts. `failed` is the error of the last cell, if it had one.
     """
 
     task: str
+    asked: str
     outputs: tuple[tuple[str, str], ...]
     inputs: tuple[tuple[str, str], ...]
     models: tuple[str, ...]
@@ -56,9 +62,11 @@ def read_scene(messages: Sequence[Message]) -> Scene:
             known |= _labels(message.content)
     contract = system.content.rpartition("# Outputs\n")[2].strip()
     task = _TASK.search(opening.content)
+    asked = _ASKED.search(opening.content)
     described = _EXCERPT.sub("", opening.content)
     return Scene(
         task="\n".join([task[2] if task else "", *contract.split("\n\n")[1:]]).strip(),
+        asked=asked[2] if asked else "",
         outputs=tuple(output_fields(contract)),
         inputs=tuple(_INPUT.findall(described)),
         models=tuple(_MODEL.findall(system.content)),
