@@ -77,7 +77,7 @@ _MARK = re.compile(
     r"|^[ \t]*(?P<marks>`{3,})(?P<tag>[\w-]*)[ \t]+(?P<line>[^\n]+?)(?P=marks)[ \t]*$"
     r"|(?<=[^\s`])[ \t]*(?P<late>`{3,})(?P<lang>repl|python|py|final|json)[ \t]*$"
     r"|(?<!`)`[^`\n]+`(?!`)"
-    r"|(?P<open><|&lt;)\s*rlm[-_: ]?(?P<name>code|final)\b(?P<more>[^<>\n&]{0,200})(?:>|&gt;)"
+    r"|(?P<open><|&lt;)\s*rlm[-_: ]?(?P<name>code|final)\b(?P<more>[^<>&]{0,200})(?:>|&gt;)"
     rf"|(?P<object>{_OBJECT})",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -163,8 +163,8 @@ def _fence(text: str, mark: re.Match[str], outputs: Sequence[str]) -> Block | No
     body = text[start : closer.start() if closer else len(text)]
     end = len(text)
     if closer is not None:  # a closer that opens the next block is left for it
-        end = closer.start() if closer["info"].strip() else closer.end()
-    if kind in ("", "prose") and closer is not None and closer["info"].strip():
+        end = closer.start() if _opens(closer) else closer.start("info")
+    if kind in ("", "prose") and closer is not None and _opens(closer):
         return Block(mark.start(), end, None)
     if (mark["lead"] or "").lstrip().startswith(">"):
         body = re.sub(r"^[ \t]*>[ \t]?", "", body, flags=re.MULTILINE)
@@ -173,6 +173,12 @@ def _fence(text: str, mark: re.Match[str], outputs: Sequence[str]) -> Block | No
     if closer is None or mark["late"]:
         return _doubtful(text, mark, kind, body, end, outputs)
     return _block(mark.start(), end, kind, body, outputs)
+
+
+def _opens(closer: re.Match[str]) -> bool:
+    """Whether a line that ends a block begins another one, rather than go on with prose."""
+    info = closer["info"].strip()
+    return bool(info) and (_kind(info)[0] in ("code", "final", "json") or info.isalnum())
 
 
 def _outer_end(closers: Iterator[re.Match[str]]) -> re.Match[str] | None:

@@ -211,5 +211,7 @@ def _payload(text: str, start: int, key: str) -> tuple[str, int]:
             return body, found.end()
     if ends:
         return unescaped(text[start : ends[-1].start()]), ends[-1].end()
-    rest = text[start:].rstrip().removesuffix("```").rstrip()
-    return unescaped(rest), len(text)
+    rest = unescaped(text[start:].rstrip().removesuffix("```").rstrip())
+    if key == "code" and rest.endswith("}") and not compiles(rest) and compiles(rest[:-1]):
+        rest = rest[:-1]  # the quote before the brace is missing
+    return rest, len(text)

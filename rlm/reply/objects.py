@@ -58,7 +58,7 @@ _FORMS = (
 def from_object(value: Mapping[str, Any]) -> Finding:
     """Return what an object asks for, when it says so with an `action` or with code alone."""
     fields = {str(key).strip().lower(): item for key, item in value.items()}
-    name = fields.pop("action", None)
+    name = fields.pop("action", None) or None
     if isinstance(name, Mapping):  # {"action": {"name": "exec", …}} or {"action": {"exec": …}}
         return from_object({**name, "action": name["name"]} if "name" in name else name)
     fields = _flattened(fields)
@@ -119,6 +119,8 @@ def _final(fields: Mapping[str, Any]) -> Finding:
         if key in fields:
             return Final(fields[key], dialect="json")
     rest = {key: item for key, item in fields.items() if key not in _NOTES}
+    if set(rest) == {"code"}:  # code that ends the run by itself
+        return _exec(rest)
     if rest:
         return Final(rest, dialect="json")
     return f'Your "final" action has no answer. {_FORMS}'

@@ -27,6 +27,7 @@ _CALL_LINE = re.compile(r"^[*` \t]*(?:FINAL_VAR|FINAL|SUBMIT|submit)[ \t]*\(", r
 _POOR_FENCE = re.compile(
     r"^(?P<marks>``|'''|\"\"\")(?P<tag>repl|python|py|final)[ \t]*\n", re.MULTILINE | re.IGNORECASE
 )
+_HEADLESS = re.compile(r"[\"'](?:action|code|thought|reasoning)[\"']\s*:")
 _STRAY_END = re.compile(r"\s*(?:```|</\s*rlm-?code\s*>)\s*\Z", re.IGNORECASE)
 _MOST_PARAGRAPHS = 12
 _LONGEST_BARE = 200_000
@@ -59,6 +60,8 @@ def _uncovered(text: str) -> str:
     whole = text.strip()
     if len(whole) > 2 and whole[0] == whole[-1] == "`" and whole.count("`") == 2:
         return whole[1:-1]
+    if _HEADLESS.match(whole):  # the opening brace was taken for granted
+        return "{" + whole
     if len(whole) > 2 and whole[0] == whole[-1] == '"' and whole[1] != '"':
         try:
             return str(json.loads(whole))
@@ -114,7 +117,7 @@ def _last_call(text: str, found: Sequence[Block]) -> Action | None:
 
 def _bare(text: str) -> Action | None:
     """Take a reply that is nothing but a program, perhaps after some prose, for one."""
-    if len(text) > _LONGEST_BARE:
+    if len(text) > _LONGEST_BARE or text.lstrip()[:1] in ("{", "["):
         return None
     text = _STRAY_END.sub("", text.strip())
     starts = [0, *(gap.end() for gap in re.finditer(r"\n\s*\n", text))]

@@ -34,7 +34,8 @@ def parted(text: str) -> Parted:
             return Parted("", _joined(thoughts), closed=False)
         thoughts.append(text[opening.end() : closing.start()])
         at = closing.end()
-    rest = text[at:]
+    rest, later = _without_pairs(text[at:])
+    thoughts += later
     if "</" in rest and (stray := _stray(rest)) is not None:
         thoughts.append(_OPEN_LINE.sub("", rest[: stray.start()]))
         return Parted(rest[stray.end() :], _joined(thoughts), closed=False)
@@ -43,6 +44,27 @@ def parted(text: str) -> Parted:
         thoughts.append(rest[late.end() :])
         return Parted(rest[: late.start()], _joined(thoughts), closed=False)
     return Parted(rest, _joined(thoughts))
+
+
+def _without_pairs(text: str) -> tuple[str, list[str]]:
+    """Take out the thinking that is opened at the start of a later line, and closed."""
+    kept: list[str] = []
+    thoughts: list[str] = []
+    at = 0
+    fenced = False
+    while (opening := _OPEN_LINE.search(text, at)) is not None:
+        fenced ^= len(_FENCE_LINE.findall(text, at, opening.start())) % 2 == 1
+        closing = _CLOSE.search(text, opening.end())
+        if closing is None:
+            break
+        if fenced:  # it is part of some code
+            kept.append(text[at : opening.end()])
+            at = opening.end()
+            continue
+        kept.append(text[at : opening.start()])
+        thoughts.append(text[opening.end() : closing.start()])
+        at = closing.end()
+    return "".join([*kept, text[at:]]), thoughts
 
 
 def _stray(text: str) -> re.Match[str] | None:
@@ -56,7 +78,8 @@ def _stray(text: str) -> re.Match[str] | None:
             last = closing
     if last is not None and text[last.end() :].strip() and _in_fence(text, last.start()):
         line = text[text.rfind("\n", 0, last.start()) + 1 : last.start()]
-        return None if line.strip() else last
+        if line.strip() or _OPEN_LINE.search(text, 0, last.start()):
+            return None  # the code in the fence speaks of thinking
     return last
 
 
