@@ -150,7 +150,7 @@ class Result(Generic[T]):
             fields = self.ending.output
         elif isinstance(self.ending, events.CallFailed):
             fields = self.ending.submitted
-        return None if fields is None else self.signature.coerce(fields)  # type: ignore[return-value]
+        return None if fields is None else self.signature.restore(fields)  # type: ignore[return-value]
 
     @property
     def output(self) -> T:
