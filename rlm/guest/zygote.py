@@ -21,10 +21,8 @@ from .wire import VERSION, Frame, Frames, WireError, pack
 __all__ = ["Zygote", "main"]
 
 _SOON = (
-    "random", "decimal", "statistics", "itertools", "functools", "textwrap", "string", "csv",
-    "heapq", "bisect", "hashlib", "copy", "pprint", "asyncio", "concurrent.futures", "difflib",
-    "html", "unicodedata", "fractions", "operator", "io", "pathlib", "time", "uuid", "calendar",
-    "tempfile", "urllib.parse", "zlib", "gzip", "zipfile", "xml.etree.ElementTree", "pydoc",
+    "random", "statistics", "textwrap", "string", "csv", "concurrent.futures.thread",
+    "dataclasses", "copy", "itertools", "functools", "heapq", "bisect", "unicodedata", "io", "time",
 )  # fmt: skip
 """What cells import often: loaded while nobody waits, then shared by all later sessions."""
 
@@ -84,8 +82,7 @@ class Zygote:
         poll.register(self._control, select.POLLIN)
         poll.register(self._bell, select.POLLIN)
         while True:
-            idle = self._soon and self._pids
-            ready = poll.poll(0 if idle else None)
+            ready = poll.poll(0 if self._soon and self._options else None)
             if not ready:
                 self._preload()
             for fd, _ in ready:
