@@ -238,3 +238,10 @@ def test_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         GoogleLM("gemini/g")
     monkeypatch.setenv("GOOGLE_API_KEY", KEY)
     assert KEY not in repr(GoogleLM("gemini/g"))
+
+
+def test_both_prefixes_are_ours() -> None:
+    for name in ("gemini/g-1", "google/g-1", "g-1"):
+        with RawServer(Raw(answer({"text": "a"}))) as server:
+            ask(server, name=name)
+        assert server.paths[0].endswith("/models/g-1:generateContent")

@@ -53,6 +53,16 @@ def test_a_transcript_counts_its_frames() -> None:
     assert tokens.bound_messages(messages) == 2 + 3 * tokens.MESSAGE_OVERHEAD
 
 
+@given(st.lists(st.text(max_size=50), max_size=5))
+@settings(deadline=None, max_examples=30)
+def test_a_counted_transcript_is_no_less_than_its_parts(texts: list[str]) -> None:
+    messages = [Message("user", text) for text in texts]
+    for model in ("gpt-5", "gemini/gemini-2.5-pro"):
+        counted = asyncio.run(tokens.acount_messages(messages, model))
+        parts = [tokens.count(text, model) or 0 for text in texts]
+        assert counted is not None and counted >= sum(parts)
+
+
 def test_an_estimate_is_about_four_bytes_a_token() -> None:
     assert [tokens.estimate(text) for text in ("", "a", "abcd", "abcde")] == [0, 1, 1, 2]
 

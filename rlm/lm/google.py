@@ -37,7 +37,7 @@ THINKING_TOKENS = {"low": 1024, "medium": 8192, "high": 24_576}
 class GoogleLM:
     """A Gemini model, asked by google-genai's async client.
 
-    `name` may carry the prefix `gemini/`, which the wire does not. `api_key` defaults to the
+    `name` may carry the prefix `gemini/` or `google/`, which the wire does not. `api_key` defaults to the
     variable GEMINI_API_KEY, then GOOGLE_API_KEY; with a `base_url` of one's own none is needed.
     `timeout` is in seconds. The client is loaded at the first request, in a thread.
 
@@ -57,7 +57,7 @@ class GoogleLM:
             message = f"{name}: no key for Gemini: set {' or '.join(KEYS)}, or give api_key="
             raise ConfigurationError(message)
         self._name = name
-        self._model = name.removeprefix("gemini/")
+        self._model = name.removeprefix("gemini/").removeprefix("google/")
         self._key = key or "none"
         self._base_url = base_url
         self._timeout = timeout
