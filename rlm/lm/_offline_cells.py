@@ -239,24 +239,27 @@ def map_items(
     """Ask a sub-model about each text; those over `long_chars` go to `long_model`."""
     asked = f"{task}\n\nHere is one of the texts; answer for this one alone."
     members = record_fields(item_type)
+    why = "Each text is read by a sub-model, all at the same time."
     if members:
         signature = f"text -> {', '.join(members)}\n\n{asked}"
         call = (
             f"signature = {signature!r}\n"
             "replies = parallel_predict(signature, [{'text': item} for item in items])\n"
         )
-        return Cell(
-            "Each text is read by a sub-model, all at the same time.", _ITEMS + call + _TELL_ROWS
-        )
-    route = (
-        f"{{'model': {long_model!r}}} if len(item) > {long_chars} else {{}}" if long_model else "{}"
-    )
-    call = (
+        return Cell(why, _ITEMS + call + _TELL_ROWS)
+    jobs = (
         f"asked = {asked!r}\n"
-        f"jobs = [{{'prompt': asked, 'context': item, 'output': {item_type!r}, **({route})}} "
+        f"jobs = [{{'prompt': asked, 'context': item, 'output': {item_type!r}}} "
         "for item in items]\n"
     )
-    return Cell("Each text is read by a sub-model, all at the same time.", _ITEMS + call + _RUN)
+    if long_model:
+        why += f" Those over {long_chars:,} characters go to {long_model}."
+        jobs += (
+            "for job, item in zip(jobs, items):\n"
+            f"    if len(item) > {long_chars}:\n"
+            f"        job['model'] = {long_model!r}\n"
+        )
+    return Cell(why, _ITEMS + jobs + _RUN)
 
 
 def record_fields(item_type: str) -> list[str]:
