@@ -75,14 +75,10 @@ def choose_models(
 
     if not model:
         raise ConfigurationError(_NO_MODEL)
-    if base_url and not any(map(_served, names := [model, sub_model or model, *allowed])):
-        raise ConfigurationError(
-            f"--base-url {base_url}: none of {', '.join(names)} is asked there; "
-            f"name a model of that server as openai/NAME"
-        )
+    provider = model.partition("/")[0]
 
     def named(name: str, **options: Any) -> Model | str:
-        if _served(name):
+        if base_url and name.partition("/")[0] == provider:
             options["base_url"] = base_url
         options = {key: value for key, value in options.items() if value is not None}
         return Model(name, **options) if options else name
@@ -93,10 +89,6 @@ def choose_models(
         "models": tuple(named(name) for name in allowed),
         "prices": _prices(prices) or None,
     }
-
-
-def _served(name: str) -> bool:
-    return name.startswith("openai/") or "/" not in name
 
 
 def _prices(given: Sequence[str]) -> dict[str, Any]:
