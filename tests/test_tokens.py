@@ -54,7 +54,7 @@ def test_a_transcript_counts_its_frames() -> None:
 
 
 @given(st.lists(st.text(max_size=50), max_size=5))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=10)
 def test_a_counted_transcript_is_no_less_than_its_parts(texts: list[str]) -> None:
     messages = [Message("user", text) for text in texts]
     for model in ("gpt-5", "gemini/gemini-2.5-pro"):

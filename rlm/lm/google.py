@@ -37,8 +37,9 @@ THINKING_TOKENS = {"low": 1024, "medium": 8192, "high": 24_576}
 class GoogleLM:
     """A Gemini model, asked by google-genai's async client.
 
-    `name` may carry the prefix `gemini/` or `google/`, which the wire does not. `api_key` defaults to the
-    variable GEMINI_API_KEY, then GOOGLE_API_KEY; with a `base_url` of one's own none is needed.
+    `name` may carry the prefix `gemini/` or `google/`, which the wire does not. `api_key` defaults
+    to the variable GEMINI_API_KEY, then GOOGLE_API_KEY; with a `base_url` of one's own none is
+    needed.
     `timeout` is in seconds. The client is loaded at the first request, in a thread.
 
     Raises ConfigurationError for a missing key.
