@@ -11,62 +11,11 @@ from functools import cache
 
 from rlm.reply.actions import Exec, Final
 from rlm.reply.code import code_end, compiles, is_clearly_code, mended
+from rlm.reply.languages import kind_of
 from rlm.reply.loose_json import read_object
 from rlm.reply.objects import Finding, final_value, from_object, weak_final
 
 __all__ = ["Block", "blocks"]
-
-_PYTHON = {
-    "repl",
-    "python",
-    "py",
-    "python3",
-    "py3",
-    "ipython",
-    "ipython3",
-    "pycon",
-    "python-repl",
-    "pyrepl",
-    "rlm",
-    "code",
-    "exec",
-    "tool_code",
-    "rlm-code",
-}
-_FINAL = {
-    "final",
-    "answer",
-    "final_answer",
-    "final-answer",
-    "rlm-final",
-}
-_JSON = {
-    "json",
-    "jsonc",
-    "json5",
-    "jsonl",
-}
-_PROSE = {
-    "text",
-    "txt",
-    "plaintext",
-    "plain",
-    "markdown",
-    "md",
-    "xml",
-    "html",
-    "output",
-    "result",
-    "results",
-    "stdout",
-    "log",
-    "csv",
-    "tsv",
-    "yaml",
-    "yml",
-    "toml",
-    "none",
-}
 
 _OBJECT = (
     r"\{\s*(?:(?://|\#)[^\n]*\n\s*)?(?:[\"'“”‘’][\w $-]{1,60}[\"'“”‘’]|[A-Za-z_]\w{0,60})\s*[:=]"
@@ -113,7 +62,7 @@ def blocks(text: str, outputs: Sequence[str]) -> Iterator[Block]:
         if mark["ticks"] or mark["late"]:
             block = _fence(text, mark, outputs)
         elif mark["marks"]:
-            kind, _ = _kind(mark["tag"])
+            kind, _ = kind_of(mark["tag"])
             block = _block(mark.start(), mark.end(), kind, mark["line"], outputs)
         elif mark["open"]:
             block = _tag(text, mark, outputs)
@@ -134,17 +83,6 @@ def blocks(text: str, outputs: Sequence[str]) -> Iterator[Block]:
 # -- fences ------------------------------------------------------------------------------------
 
 
-def _kind(info: str) -> tuple[str, str]:
-    """Return what the language of a fence means here, and what else stands on its line."""
-    found = re.match(r"[{.\s]*([\w+#-]*)[}\s:]*", info)
-    word = found[1].lower() if found else ""
-    rest = info[found.end() :].strip() if found else ""
-    for kind, words in (("code", _PYTHON), ("final", _FINAL), ("json", _JSON), ("prose", _PROSE)):
-        if word in words:
-            return kind, rest
-    return (word, rest) if word else ("", rest)
-
-
 @cache
 def _closer(mark: str, least: int) -> re.Pattern[str]:
     return re.compile(rf"^[ \t>]*{mark}{{{least},}}[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
@@ -152,7 +90,7 @@ def _closer(mark: str, least: int) -> re.Pattern[str]:
 
 def _fence(text: str, mark: re.Match[str], outputs: Sequence[str]) -> Block | None:
     ticks = mark["ticks"] or mark["late"]
-    kind, rest = _kind(mark["info"] if mark["ticks"] else mark["lang"])
+    kind, rest = kind_of(mark["info"] if mark["ticks"] else mark["lang"])
     start = min(mark.end() + 1, len(text))
     closers = _closer(ticks[0], len(ticks))
     found = closers.finditer(text, start)
@@ -178,7 +116,7 @@ def _fence(text: str, mark: re.Match[str], outputs: Sequence[str]) -> Block | No
 def _opens(closer: re.Match[str]) -> bool:
     """Whether a line that ends a block begins another one, rather than go on with prose."""
     info = closer["info"].strip()
-    return bool(info) and (_kind(info)[0] in ("code", "final", "json") or info.isalnum())
+    return bool(info) and (kind_of(info)[0] in ("code", "final", "json") or info.isalnum())
 
 
 def _outer_end(closers: Iterator[re.Match[str]]) -> re.Match[str] | None:
@@ -256,7 +194,7 @@ def _block(start: int, end: int, kind: str, body: str, outputs: Sequence[str]) -
 
 def _tag_on_next_line(body: str) -> tuple[str, str]:
     first, _, rest = body.partition("\n")
-    kind, more = _kind(first.strip())
+    kind, more = kind_of(first.strip())
     named = kind in ("code", "final") and not more and first.strip().isalnum()
     return (kind, rest) if named and rest.strip() else ("", body)
 
