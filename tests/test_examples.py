@@ -3,19 +3,26 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from isolated import no_network
 
+from rlm.lm.base import Request
+from rlm.lm.offline import create
+from rlm.testing import LoopbackServer, ServerRequest
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def run(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run an example as a reader would, without a key and without a network."""
+def run(
+    name: str, folder: Path, environment: Mapping[str, str], *, network: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run an example as a reader would, without a key and, unless asked, without a network."""
     return subprocess.run(
-        [*no_network(), sys.executable, str(EXAMPLES / f"{name}.py")],
+        [*([] if network else no_network()), sys.executable, str(EXAMPLES / f"{name}.py")],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **environment},
         capture_output=True,
@@ -26,7 +33,7 @@ def run(name: str, folder: Path, **environment: str) -> subprocess.CompletedProc
 
 
 def output(name: str, folder: Path, **environment: str) -> str:
-    ran = run(name, folder, **environment)
+    ran = run(name, folder, environment)
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""
     return ran.stdout
@@ -77,11 +84,31 @@ def test_rb54_invoice_extraction_is_offline_unless_asked(tmp_path: Path) -> None
 
 def test_rb54_invoice_extraction_looks_at_keys_only_when_it_runs_live(tmp_path: Path) -> None:
     asked = {"RLM_RUN_LIVE_EXAMPLE": "1", "RLM_EXAMPLE_MODEL": "openai/gpt-5-mini"}
-    ran = run("invoice_extraction", tmp_path, **asked)
+    ran = run("invoice_extraction", tmp_path, asked)
     assert "offline: " not in ran.stdout
     assert "OPENAI_API_KEY" in ran.stdout + ran.stderr
-    live = {"RLM_RUN_LIVE_EXAMPLE": "1", "RLM_EXAMPLE_MODEL": "offline/needle"}
-    assert "status: completed" in output("invoice_extraction", tmp_path, **live)
+
+
+def test_rb54_invoice_extraction_runs_live_with_the_models_that_are_named(tmp_path: Path) -> None:
+    async def provider(request: ServerRequest) -> str:
+        lm = create("offline/needle")
+        return (await lm.complete(Request(request.messages))).text
+
+    with LoopbackServer(provider) as server:
+        live = {
+            "RLM_RUN_LIVE_EXAMPLE": "1",
+            "RLM_EXAMPLE_MODEL": "openai/gpt-5",
+            "RLM_EXAMPLE_SUB_MODEL": "openai/gpt-5-mini",
+            "OPENAI_BASE_URL": server.openai_url,
+            "OPENAI_API_KEY": "sk-example-0123456789",
+        }
+        ran = run("invoice_extraction", tmp_path, live, network=True)
+    assert "status: completed" in ran.stdout, ran.stdout + ran.stderr
+    assert "output: 25413.0" in ran.stdout
+    cost = re.search(r"cost: \$([\d.]+)", ran.stdout)
+    assert cost is not None
+    assert Decimal(cost[1]) > 0
+    assert {request.model for request in server.requests} == {"gpt-5", "gpt-5-mini"}
 
 
 def test_custom_lm(tmp_path: Path) -> None:
