@@ -61,20 +61,17 @@ def kin(ancestor: int) -> set[int]:
     return found
 
 
-def scratch_folders() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("rlm-")}
-
-
 def open_fds() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
-def nothing_left() -> Any:
-    before = kin(os.getpid()), open_fds(), scratch_folders()
+def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = kin(os.getpid()), open_fds()
     yield
-    assert (kin(os.getpid()), open_fds()) == before[:2]
-    assert scratch_folders() <= before[2]
+    assert (kin(os.getpid()), open_fds()) == before
+    assert os.listdir(tmp_path) == []
 
 
 # lessons about ends

@@ -62,6 +62,13 @@ class Bridge:
         self.names: dict[int, str] = {}
         self.objects: dict[str, Any] = {}
 
+    def abandon(self) -> None:
+        """Let go of the wire: this is a process that a cell has forked."""
+        os.close(self._read_fd)
+        if self._write_fd != self._read_fd:
+            os.close(self._write_fd)
+        self._read_fd = self._write_fd = -1
+
     def send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
         """Send one frame, whole, whoever else is sending."""
         pieces = pack(message, blobs)

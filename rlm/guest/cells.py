@@ -48,11 +48,15 @@ class Cells:
         self._given[name] = id(value)
 
     def own(self) -> list[tuple[str, Any]]:
-        """Return the variables, inputs among them, but not what the guest provides."""
+        """Return the variables, inputs among them: no modules, nothing that the guest gave."""
         return [
             (name, value)
             for name, value in list(self.namespace.items())
-            if not name.startswith("_") and self._given.get(name) != id(value)
+            if not (
+                name.startswith("_")
+                or self._given.get(name) == id(value)
+                or isinstance(value, types.ModuleType)
+            )
         ]
 
     def run(self, code: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from . import text
 from .episode import Batch, Episode, Failure, Text, episode, outcome
 from .errors import BY_NAME, SubmitRefused, Submitted, ValidationFailed
 from .previews import listing
+from .values import Record
 
 __all__ = ["Call", "History", "aliases", "local", "outputs", "queries", "tool", "typed"]
 
@@ -117,7 +118,8 @@ def local(call: Call, variables: Callable[[], list[tuple[str, Any]]]) -> dict[st
 
     def budget() -> Any:
         """Return what is left, what was spent, and a forecast."""
-        return call("budget")
+        told = call("budget")
+        return Record("Budget", told) if type(told) is dict else told
 
     def show_vars() -> Text:
         """Return a table of the variables: name, type, length, preview."""

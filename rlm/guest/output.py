@@ -170,26 +170,25 @@ class Flusher:
 
     def __init__(self, captures: list[Capture]) -> None:
         self._captures = captures
-        self._lock = threading.Lock()
-        self._awake = False
+        self._pending = threading.Event()
+        self._starting = threading.Lock()
         self._started = False
-        self._lock.acquire()
 
     def wake(self) -> None:
         """Something is pending: look at it a little later."""
-        if self._awake:
+        if self._pending.is_set():
             return
-        self._awake = True
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._run, name="output", daemon=True).start()
-        self._lock.release()
+        self._pending.set()
+        with self._starting:
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self._run, name="output", daemon=True).start()
 
     def _run(self) -> None:
         while True:
-            self._lock.acquire()
+            self._pending.wait()
             time.sleep(_EVERY)
-            self._awake = False
+            self._pending.clear()
             for capture in self._captures:
                 capture.flush()
 

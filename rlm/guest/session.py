@@ -5,11 +5,13 @@ from __future__ import annotations
 import builtins
 import os
 import sys
+import threading
 from typing import Any, Callable, Mapping
 
 from . import functions
 from .bridge import Bridge, Closed
 from .cells import Cells
+from .errors import Submitted
 from .files import File
 from .interrupts import Shield
 from .output import Capture, Flusher, divert
@@ -45,12 +47,14 @@ class Session:
         self._inputs = {f"place:{name}": value for name, value in inputs.items()}
         self._cells = Cells(self._shield, self._check_answer)
         self._captures = [self._capture("stdout", 1), self._capture("stderr", 2)]
-        self._history = functions.History(self._bridge.call)
+        self._history: Any = None
         self._submit: Any = None
 
     def serve(self) -> None:
         """Bind, then run cells until the host closes."""
         self._shield.install()
+        os.register_at_fork(after_in_child=self._bridge.abandon)
+        threading.excepthook = _thread_failed
         message, blob = self._bridge.command()
         if message["t"] != "bind" or message.get("version") != VERSION:
             raise WireError("the host speaks another version of the wire")
@@ -109,8 +113,7 @@ class Session:
             **functions.local(call, cells.own),
         }
         made.update(functions.aliases(made, cells.namespace))
-        made["history"] = self._history
-        self._submit = made["submit"]
+        self._submit, self._history = made["submit"], made["history"]
         for name in names:
             signature, doc = signatures.get(name, ("(*args, **kwargs)", ""))
             if name in signatures or name not in made:
@@ -149,3 +152,12 @@ class Session:
         if isinstance(answer, dict) and answer.get("ready") and "content" in answer:
             answer["ready"] = False
             self._submit(answer["content"])
+
+
+_report = threading.excepthook
+
+
+def _thread_failed(failure: Any) -> None:
+    """Report what a thread of a cell raised, unless it ended because its output was accepted."""
+    if not issubclass(failure.exc_type, Submitted):
+        _report(failure)

@@ -146,7 +146,7 @@ class _Live:
         self._on_output = on_output
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._clock = CellClock(self._loop, limits.seconds, self._time_is_up)
-        self._waiting: asyncio.Future[Frame] | None = None
+        self._waiting: asyncio.Future[Any] | None = None
         self._interrupting: asyncio.Task[None] | None = None
         self._cell = 0
         self._output: dict[str, list[str]] = {}
@@ -168,7 +168,7 @@ class _Live:
             self._channel.send(message, blobs.pieces)
             try:
                 async with asyncio.timeout(_OPEN_SECONDS):
-                    ready, _ = await self._waiting
+                    ready = await self._waiting
             except (_Lost, TimeoutError):
                 code = await self._end()
                 raise SandboxError(
@@ -191,11 +191,11 @@ class _Live:
         self._clock.start(paused=bool(self._calls))
         self._channel.send(message, blobs.pieces)
         try:
-            done, blob = await self._waiting
+            done: Execution = await self._waiting
             if self._interrupting is not None:
                 await self._interrupting
                 self._interrupting = None
-            return self._execution(done, blob)
+            return done
         except _Lost:
             return await self._lost_execution()
         finally:
@@ -233,10 +233,7 @@ class _Live:
         elif kind == "output":
             self._on_text(message["stream"], message["text"])
         elif kind in ("ready", "done") and self._waiting is not None and not self._waiting.done():
-            if kind == "done":
-                self._check_done(message, blob)
-                self._clock.stop()
-            self._waiting.set_result(frame)
+            self._waiting.set_result(message if kind == "ready" else self._done(message, blob))
         else:
             raise WireError(f"it said {kind!r} out of turn")
 
@@ -260,12 +257,10 @@ class _Live:
         if self._on_output is not None:
             self._on_output("stdout" if stream == "stdout" else "stderr", text[:room])
 
-    def _check_done(self, message: dict[str, Any], blob: bytes) -> None:
-        if message["n"] != self._cell:
+    def _done(self, done: dict[str, Any], blob: bytes) -> Execution:
+        if done["n"] != self._cell:
             raise WireError("it ended a cell that was not running")
-        self._execution((message), blob)
-
-    def _execution(self, done: dict[str, Any], blob: bytes) -> Execution:
+        self._clock.stop()
         kept = self._limits.output_bytes + 200
         stdout, stderr = decode(done["stdout"], blob), decode(done["stderr"], blob)
         value, error = done["value"], done["error"]

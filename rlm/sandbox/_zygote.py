@@ -24,6 +24,7 @@ from rlm.sandbox._inputs import Staged
 __all__ = ["Life", "Zygote"]
 
 _START_SECONDS = 60.0
+_KILL_SECONDS = 10.0
 _LOADER = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from guest.__main__ import main;"
     " del sys.path[0]; main()"
@@ -61,9 +62,9 @@ class Zygote:
         ours, theirs = socket.socketpair()
         staged: Staged | None = None
         try:
+            self._channel = Channel(ours, self._on_frame, self._on_lost)
             self._process = _spawn(theirs.fileno(), self._options["hash_seed"], self._complaints)
             theirs.close()
-            self._channel = Channel(ours, self._on_frame, self._on_lost)
             self.alive = True
             staged = await asyncio.to_thread(Staged, inputs)
             bind = {**self._options, "t": "bind", "version": VERSION, "scratch": self._scratch}
@@ -107,6 +108,9 @@ class Zygote:
         """End a session with its process group; return its exit code once it is reaped."""
         if not life.gone.done():
             self._channel.send({"t": "close", "id": life.number})
+            await asyncio.wait([life.gone], timeout=_KILL_SECONDS)
+        if not life.gone.done():  # the zygote hangs: with it end all of its sessions
+            self._process.kill()
         return await asyncio.shield(life.gone)
 
     async def close(self) -> None:

@@ -379,3 +379,23 @@ def test_the_seed_makes_random_repeatable(sandbox: Sandbox) -> None:
     code = "import random\n(random.random(), list({'a', 'b', 'c'}))"
     runs = {cells(sandbox, code, options=OpenOptions(seed=7))[0].value for _ in range(2)}
     assert len(runs) == 1
+
+
+def test_a_submit_in_a_thread_ends_the_cell_too(sandbox: Sandbox) -> None:
+    taken: list[Any] = []
+
+    async def submit(**outputs: Any) -> None:
+        taken.append(outputs)
+
+    code = (
+        "import threading, time\nthreading.Thread(target=lambda: submit(answer=1)).start()\n"
+        "time.sleep(10)\nprint('ran on')"
+    )
+    done, after = cells(sandbox, code, "1 + 1", functions={"submit": submit})
+    assert (taken, done.ok, done.stdout, done.stderr) == ([{"answer": 1}], True, "", "")
+    assert after.value == "2"
+
+
+def test_modules_are_no_variables(sandbox: Sandbox) -> None:
+    [done] = cells(sandbox, "import json, re\nfound = re.findall('a', 'banana')")
+    assert [one.name for one in done.variables] == ["found"]
