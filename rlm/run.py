@@ -144,12 +144,11 @@ class Run:
         return await self.budget.hold(want, last=asked.last)
 
     def _is_dear(self, want: Ask) -> bool:
-        """Whether a request takes so much of a limit that an exact count of tokens is worth it."""
+        """Whether its input takes so much of a limit that an exact count of tokens is worth it."""
         limits, share = self.limits, 20
-        most = want.output_tokens
-        money = limits.max_cost_usd is not None and want.cost(most) * share > limits.max_cost_usd
+        money = limits.max_cost_usd is not None and want.cost(0) * share > limits.max_cost_usd
         return money or (
-            limits.max_tokens is not None and want.tokens(most) * share > limits.max_tokens
+            limits.max_tokens is not None and want.tokens(0) * share > limits.max_tokens
         )
 
     async def _attempt(self, asked: _Asked, hold: Hold) -> Answer:

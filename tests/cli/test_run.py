@@ -323,7 +323,6 @@ def test_exit_1_means_that_the_run_ended_without_an_answer(folder: Path) -> None
         (["--price", "free"], "free"),
         (["--price", "m=cheap"], "m=cheap"),
         (["--signature", "no arrow"], "no arrow"),
-        (["--base-url", "http://127.0.0.1:9/v1"], "openai/NAME"),
         (["--log-dir", "big.txt/logs"], "big.txt/logs"),
     ],
 )
