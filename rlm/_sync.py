@@ -19,11 +19,15 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
     Where a loop already runs in this thread the coroutine gets a thread and a loop of its own,
     and this thread waits. Ctrl-C cancels the coroutine, which ends in good order.
     """
+    return _in_a_thread(work) if _is_running() else asyncio.run(work)
+
+
+def _is_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
-    return _in_a_thread(work)
+        return False
+    return True
 
 
 def _in_a_thread(work: Coroutine[Any, Any, T]) -> T:

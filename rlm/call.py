@@ -165,7 +165,12 @@ class Call(ABC):
             error=error_fact(error),
             iterations=self.iterations,
             ended_by=self.ended_by,
+            submitted=self._kept(error),
         )
+
+    def _kept(self, error: RunError) -> dict[str, Any] | None:
+        """What was submitted before the failure and is worth a person's look."""
+        return None
 
 
 def error_fact(error: BaseException) -> events.ErrorFact:

@@ -41,6 +41,7 @@ class ReplCall(Call):
         self.cell_number = 0
         self._turns: list[dict[str, Any]] = []
         self._accepted: Output | None = None
+        self._offered: Output | None = None
         self._problems: list[str] = []
         self._failures = 0
         self._session: Session | None = None
@@ -285,7 +286,7 @@ class ReplCall(Call):
 
     def _validated(self, value: Any, source: str) -> Output:
         try:
-            output = self.signature.coerce(value)
+            output = self._offered = self.signature.coerce(value)
             if self._is_root:
                 output = validate(output, self.run.config.validators)
             fields = self.signature.dump(output)
@@ -351,6 +352,13 @@ class ReplCall(Call):
     def _takes_prose(self) -> bool:
         """Whether plain words are an answer: there is one output, and it is a text."""
         return [field.annotation for field in self.signature.outputs] == [str]
+
+    def _kept(self, error: RunError) -> dict[str, Any] | None:
+        """Keep an output of the right types that a validator refused, where a person reviews it."""
+        review = self._is_root and self._limits.on_exceeded == "needs_review"
+        if self._offered is None or not (review and isinstance(error, BudgetExceeded)):
+            return None
+        return self.signature.dump(self._offered)
 
     def _summary(self) -> str:
         return f"{self.iterations} turns, {self._children} sub-calls, ended by {self.ended_by}"
