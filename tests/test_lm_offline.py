@@ -389,6 +389,35 @@ def test_two_models_of_one_name_say_the_same() -> None:
     assert len(said) == 1
 
 
+@given(st.text(), st.sampled_from(["int", "str", "dict[str, int]", "Literal['a', 'b'] | None"]))
+def test_whatever_it_is_asked_it_replies(text: str, kind: str) -> None:
+    assert ask(create("offline/reader"), Message("user", text))
+    assert read(f"text -> answer: {kind}\n\nWhat is the {text[:5]}?", text)
+
+
+LABELS = ["hits", "wide_hits", "passage", "answer", "replies", "failed", "lines", "found"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(LABELS),
+            st.text(max_size=20) | st.integers().map(str) | st.just('{"number": []}'),
+        )
+    ),
+    st.sampled_from([FIND, f"context -> answer: str\n\n{TALLY}", "context -> x: list[str]"]),
+)
+@settings(deadline=None)
+def test_whatever_its_cells_print_it_goes_on(lines: list[tuple[str, str]], asked: str) -> None:
+    table = Table(asked, {"context": "x"})
+    table.turn()
+    printed = "\n".join(f"{label}: {value}" for label, value in lines)
+    table.messages[-1] = Message("user", f"<stdout>\n{printed}\n</stdout>")
+    assert isinstance(parse(ask(table.lm, *table.messages)), Exec)
+    last = prompt.last_request("out of turns", table.signature, "fence")
+    assert parse(ask(table.lm, *table.messages, Message("user", last)))
+
+
 # In a run -------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 __all__ = ["Question", "number", "plain_number", "understand"]
@@ -142,12 +142,10 @@ def _singular(words: str) -> str:
 
 def number(text: str) -> Decimal | None:
     """Return the number that a text is, be it with a currency sign or separators, or `None`."""
-    bare = re.sub(r"(?:USD|EUR|GBP|[$€£])\s?|\s?(?:USD|EUR|GBP|[$€£])$", "", text.strip())
-    try:
-        value = Decimal(bare.replace(",", ""))
-    except InvalidOperation:
+    bare = re.sub(r"^(?:USD|EUR|GBP|[$€£])\s?|\s?(?:USD|EUR|GBP|[$€£])$", "", text.strip())
+    if not re.fullmatch(r"[-+]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)", bare):
         return None
-    return value if value.is_finite() else None
+    return Decimal(bare.replace(",", ""))
 
 
 def plain_number(value: Decimal) -> int | float:

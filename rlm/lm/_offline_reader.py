@@ -84,7 +84,8 @@ def _plain(text: str) -> str:
 def _value(question: str, name: str, kind: str, data: str, fields: int) -> Any:
     """Return one output: a choice, what the question asks for, or what a label in the text says."""
     if kind.startswith("Literal["):
-        return _choice(list(ast.literal_eval(kind.removeprefix("Literal"))), data)
+        options = ast.literal_eval(kind[len("Literal") : kind.rindex("]") + 1])
+        return _choice(list(options), data)
     asked = understand(question)
     if fields > 1 or asked.kind == "unknown":
         return shaped(_labelled(name, data), kind)
@@ -104,7 +105,7 @@ def shaped(value: Any, kind: str) -> Any:
 def _labelled(name: str, data: str) -> str | None:
     """Return what stands after `Name:` at the start of a line, or in "The name is …."."""
     words = r"[ _-]".join(map(re.escape, name.split("_")))
-    line = re.search(rf"(?im)^\W*{words}(?: no\.?| number)?[ \t]*[:=][ \t]*(\S[^\n]*)$", data)
+    line = re.search(rf"(?im)^[^\w\n]*{words}(?: no\.?| number)?[ \t]*[:=][ \t]*(\S[^\n]*)$", data)
     if line:
         return line[1].strip()
     sentence = re.search(rf"(?im)\b{words} is ([^\n]{{1,200}}?)(?:\.(?=\s|$)|$)", data)
