@@ -55,15 +55,21 @@ class Hold:
     is still covered.
     """
 
-    __slots__ = ("_budget", "_open", "ask", "cost", "output_tokens", "tokens")
+    __slots__ = ("_budget", "_last", "_open", "ask", "cost", "output_tokens", "tokens")
 
-    def __init__(self, budget: Budget, ask: Ask, output_tokens: int) -> None:
+    def __init__(self, budget: Budget, ask: Ask, output_tokens: int, last: bool) -> None:
         self._budget = budget
+        self._last = last
         self._open = True
         self.ask = ask
         self.output_tokens = output_tokens
         self.tokens = ask.tokens(output_tokens)
         self.cost = ask.cost(output_tokens)
+
+    @property
+    def usage(self) -> Usage:
+        """The most that the request can use."""
+        return Usage(input_tokens=self.ask.input_tokens, output_tokens=self.output_tokens)
 
     def settle(self, usage: Usage | None, price: Price | None = None) -> Decimal | None:
         """Replace the hold by what was used and return its cost, `None` when it has no price.
@@ -85,7 +91,7 @@ class Hold:
 
     def check_again(self) -> None:
         """Raise BudgetExceeded when the hold is no longer covered, after attempts were charged."""
-        short = self._budget.shortage(self.ask, self.output_tokens, held=self)
+        short = self._budget.shortage(self.ask, self.output_tokens, last=self._last, held=self)
         if short is not None:
             raise short
 
@@ -154,17 +160,17 @@ class Budget:
         self._check_calls(last)
         short = self.shortage(ask, ask.output_tokens, last=last)
         if short is None:
-            return self._take(ask, ask.output_tokens)
+            return self._take(ask, ask.output_tokens, last)
         if self._open:
             return None
         cap = self._lower(ask, last)
         if cap is None:
             self._wake()
             raise short
-        return self._take(ask, cap)
+        return self._take(ask, cap, last)
 
-    def _take(self, ask: Ask, cap: int) -> Hold:
-        hold = Hold(self, ask, cap)
+    def _take(self, ask: Ask, cap: int, last: bool) -> Hold:
+        hold = Hold(self, ask, cap, last)
         self._open += 1
         self.llm_calls += 1
         self.held_tokens += hold.tokens

@@ -265,7 +265,7 @@ class ModelRetried(Event):
     next_model: str = ""
     cost: Decimal | None = None
     """What the failed attempt may be billed, kept as spent; zero when it cannot be."""
-    tokens: int = 0
+    usage: Usage = Usage()
 
 
 class ModelReplied(Event):
@@ -293,7 +293,7 @@ class ModelLost(Event):
     model: str
     error: ErrorFact
     cost: Decimal | None = None
-    tokens: int = 0
+    usage: Usage = Usage()
 
 
 class ActionParsed(Event):

@@ -183,8 +183,8 @@ class Result(Generic[T]):
 
     @cached_property
     def usage(self) -> Usage:
-        """The tokens of the whole tree."""
-        return sum((e.usage for e in self.trace.of(events.ModelReplied)), Usage())
+        """The tokens of the whole tree, with the estimates of requests that were cut off."""
+        return sum((e.usage for e in _paid(self.trace)), Usage())
 
     @cached_property
     def cost(self) -> Decimal | None:
@@ -392,7 +392,7 @@ def _call(
         forced=bool(finished and finished.forced),
         ended_by=end.ended_by if end else "",
         seconds=round(end.t - start.t, 6) if end else 0.0,
-        usage=sum((e.usage for e in replies), Usage()),
+        usage=sum((e.usage for e in paid), Usage()),
         cost=add_costs([e.cost for e in paid]),
         cached=bool(replies) and all(e.cached for e in replies),
         output=finished.output if finished else None,

@@ -274,14 +274,13 @@ class _Attempts:
         self._hold = hold
         self._model = asked.model.lms[0].name
         self._lost_cost: Decimal | None = Decimal(0)
-        self._lost_tokens = 0
+        self._lost_usage = Usage()
 
     def lost(self, model: str, error: ProviderError, may_be_billed: bool) -> None:
-        self._lost_cost, self._lost_tokens = Decimal(0), 0
+        self._lost_cost, self._lost_usage = Decimal(0), Usage()
         if may_be_billed:
-            before = self._asked.run.budget.tokens
             self._lost_cost = self._hold.charge_attempt(error.usage, self._price(model))
-            self._lost_tokens = self._asked.run.budget.tokens - before
+            self._lost_usage = error.usage or self._hold.usage
 
     def retrying(self, model: str, error: ProviderError, wait: float, following: str) -> None:
         self._asked.run.trace.emit(
@@ -295,32 +294,30 @@ class _Attempts:
             wait=round(wait, 3),
             next_model=following,
             cost=self._lost_cost,
-            tokens=self._lost_tokens,
+            usage=self._lost_usage,
         )
-        self._lost_cost, self._lost_tokens = Decimal(0), 0
+        self._lost_cost, self._lost_usage = Decimal(0), Usage()
         self._model = following
         self._hold.check_again()
 
     def replied(self, reply: Reply) -> Answer:
         cost = self._hold.settle(reply.usage, self._price(self._model))
-        usage = reply.usage or Usage(
-            input_tokens=self._hold.ask.input_tokens, output_tokens=self._hold.output_tokens
-        )
+        usage = reply.usage or self._hold.usage
         estimated = reply.usage is None
         return self._asked.emit_replied(reply, self._model, usage, cost, estimated=estimated)
 
     def emit_lost(self, error: ProviderError) -> None:
         """Tell that the request ended without a reply; its last attempt is charged already."""
-        self._emit(error, error.details(), self._lost_cost, self._lost_tokens)
+        self._emit(error, error.details(), self._lost_cost, self._lost_usage)
 
     def emit_broken(self, error: BaseException) -> None:
         """Tell that the request was broken off; what it may be billed is what was held."""
         out_of_money = not isinstance(error, asyncio.CancelledError)
         cost = Decimal(0) if out_of_money else self._hold.settle(None)
-        self._emit(error, {}, cost, 0 if out_of_money else self._hold.tokens)
+        self._emit(error, {}, cost, Usage() if out_of_money else self._hold.usage)
 
     def _emit(
-        self, error: BaseException, details: dict[str, Any], cost: Decimal | None, tokens: int
+        self, error: BaseException, details: dict[str, Any], cost: Decimal | None, usage: Usage
     ) -> None:
         self._asked.run.trace.emit(
             events.ModelLost,
@@ -329,7 +326,7 @@ class _Attempts:
             model=self._model,
             error=events.ErrorFact(type=type(error).__name__, message=str(error), details=details),
             cost=cost,
-            tokens=tokens,
+            usage=usage,
         )
 
     def _price(self, model: str) -> Price | None:
