@@ -123,7 +123,7 @@ class Roster:
 
     async def aclose(self) -> None:
         """Release what the models hold."""
-        for lm in {id(lm): lm for model in self.models for lm in model.lms}.values():
+        for lm in {id(lm): lm for model in (*self.models, self.sub) for lm in model.lms}.values():
             await lm.aclose()
 
 
