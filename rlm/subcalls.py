@@ -236,6 +236,7 @@ def _episode(outcome: Outcome) -> dict[str, Any]:
     return {
         "text": prompt.render(value),
         "value": value,
+        "fields": list(fields),
         "iterations": outcome.iterations,
         "forced": outcome.forced,
         "summary": outcome.summary,

@@ -31,6 +31,7 @@ class Episode(str):
     cost: Any
     sources: List[Any]
     route: str
+    _fields: List[str]
 
     @property
     def forced_final(self) -> bool:
@@ -44,6 +45,8 @@ class Episode(str):
 
     def __getattr__(self, name: str) -> Any:
         value = self.__dict__.get("value")
+        if self.__dict__.get("_fields") == [name]:
+            return value
         if isinstance(value, Mapping) and name in value:
             return value[name]
         raise AttributeError(f"this reply has no {name!r}; its value is {value!r:.200}")
@@ -98,6 +101,7 @@ def episode(reply: Mapping[str, Any]) -> Episode:
     made.cost = reply.get("cost")
     made.sources = reply.get("sources", [])
     made.route = reply.get("route", "completion")
+    made._fields = list(reply.get("fields", ()))
     return made
 
 
