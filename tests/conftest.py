@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lawful import checked
+from parts import Ask
 
 import rlm
-
-Ask = Callable[..., rlm.Result[Any]]
 
 
 @pytest.fixture

@@ -12,16 +12,11 @@ from rlm import events
 from rlm.result import Result
 from rlm.trace import Trace
 
-__all__ = ["cell", "checked", "check_endings", "check_order", "lines"]
+__all__ = ["check_endings", "check_order", "checked", "lines"]
 
 R = TypeVar("R", bound=Result[Any])
 
 ENVELOPE = ["v", "run", "call", "seq", "at", "type"]
-
-
-def cell(code: str) -> str:
-    """Write a reply whose action is this code."""
-    return f"```repl\n{code}\n```"
 
 
 def checked(result: R) -> R:

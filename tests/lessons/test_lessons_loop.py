@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Ask
-from lawful import cell
+from parts import Ask, cell
 
 from rlm import events
 from rlm.testing import ScriptedLM
