@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm import catalog
 from rlm.errors import ConfigurationError
@@ -16,6 +17,9 @@ from rlm.roster import DEFAULT_WINDOW, Roster, RosterModel
 from rlm.sandbox.base import Sandbox
 from rlm.tools.base import Tool
 from rlm.usage import Price
+
+if TYPE_CHECKING:
+    from rlm.lm._http import Connections
 
 __all__ = ["dialect", "limits", "roster", "sandbox", "sinks", "tools"]
 
@@ -31,14 +35,28 @@ def roster(options: Mapping[str, Any], limits: Limits) -> Roster:
     Raises ConfigurationError when none is named, when a name means nothing, when a key is missing,
     and when money is limited but a price is unknown.
     """
-    prices = options.get("prices") or {}
-    root = _model(options.get("model") or os.environ.get("RLM_MODEL"), prices)
+    known = _Known(options.get("prices") or {})
+    root = _model(options.get("model") or os.environ.get("RLM_MODEL"), known)
     chosen = options.get("sub_model") or os.environ.get("RLM_SUB_MODEL")
-    sub = _model(chosen, prices) if chosen else None
-    found = Roster(root, sub, [_model(each, prices) for each in options.get("models") or ()])
+    sub = _model(chosen, known) if chosen else None
+    found = Roster(root, sub, [_model(each, known) for each in options.get("models") or ()])
     if limits.max_cost_usd is not None:
         _refuse_unpriced(found)
     return found
+
+
+class _Known:
+    """What the models of one run have in common: the caller's prices, and their connections."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.prices = prices
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The connections of all OpenAI-compatible models of the run."""
+        from rlm.lm._http import Connections
+
+        return Connections()
 
 
 def _refuse_unpriced(found: Roster) -> None:
@@ -52,7 +70,7 @@ def _refuse_unpriced(found: Roster) -> None:
         )
 
 
-def _model(given: Any, prices: Prices) -> RosterModel:
+def _model(given: Any, known: _Known) -> RosterModel:
     if given is None:
         raise ConfigurationError(
             "no model: pass model='gemini/gemini-3-pro' or any other name, set RLM_MODEL, or try "
@@ -61,7 +79,7 @@ def _model(given: Any, prices: Prices) -> RosterModel:
     each = list(given) if isinstance(given, (list, tuple)) else [given]
     if not each:
         raise ConfigurationError("the list of models is empty: name at least one")
-    parts = [_Named(one, prices) for one in each]
+    parts = [_Named(one, known) for one in each]
     first = parts[0]
     windows = [part.window for part in parts if part.window is not None]
     asked = first.options
@@ -82,13 +100,13 @@ def _model(given: Any, prices: Prices) -> RosterModel:
 class _Named:
     """One thing that the caller gave as a model: the LM, and what is known of it."""
 
-    def __init__(self, given: Any, prices: Prices) -> None:
+    def __init__(self, given: Any, known: _Known) -> None:
         if isinstance(given, Model):
             self.options = given
-            self.lm = _by_name(given)
+            self.lm = _by_name(given, known)
         elif isinstance(given, str):
             self.options = Model(given)
-            self.lm = _by_name(self.options)
+            self.lm = _by_name(self.options, known)
         else:
             self.lm = _object(given)
             self.options = Model(self.lm.name)
@@ -97,7 +115,7 @@ class _Named:
         own_price = getattr(self.lm, "price", None)
         own_window = getattr(self.lm, "window", None)
         facts = catalog.facts(self.name) if isinstance(given, (str, Model)) else None
-        told = _price(self.name, prices)
+        told = _price(self.name, known.prices)
         self.price: Price | None = (
             told or self.options.price or own_price or (facts.price if facts else None)
         )
@@ -119,7 +137,7 @@ def _object(given: Any) -> LM:
     )
 
 
-def _by_name(model: Model) -> LM:
+def _by_name(model: Model, known: _Known) -> LM:
     provider, _, rest = model.name.partition("/")
     if not rest and model.base_url is None:
         raise ConfigurationError(
@@ -135,14 +153,16 @@ def _by_name(model: Model) -> LM:
         from rlm.lm.google import GoogleLM
 
         return GoogleLM(model.name, base_url=model.base_url, **common)
-    if provider == "openai" or (model.base_url is not None and not _known(model.name)):
+    if provider == "openai" or (model.base_url is not None and not _is_known(model.name)):
         from rlm.lm.openai import OpenAILM
 
-        return OpenAILM(model.name, base_url=model.base_url, **common)
+        return OpenAILM(
+            model.name, base_url=model.base_url, connections=known.connections, **common
+        )
     for made in entry_points(group="rlm.lms"):
         if made.name == provider:
             return _registered(made.load()(model.name), model.name)
-    if not _known(model.name) and provider not in _litellm_providers():
+    if not _is_known(model.name) and provider not in _litellm_providers():
         raise ConfigurationError(
             f"the model {model.name!r} is not known: see `rlm models`, or give base_url= for an "
             "OpenAI-compatible server"
@@ -152,7 +172,7 @@ def _by_name(model: Model) -> LM:
     return LiteLLM(model.name, base_url=model.base_url, **common)
 
 
-def _known(name: str) -> bool:
+def _is_known(name: str) -> bool:
     return catalog.facts(name).known
 
 
