@@ -55,15 +55,20 @@ async def keep_large(inputs: Mapping[str, Any], trace: Trace, whole: bool) -> No
     """Keep each large input with the log, under its hash, while the run goes on.
 
     A file that has a path is named by path and hash, not copied; with `whole` false so is
-    everything else, without a path.
+    everything else, without a path. What cannot be kept is noted and does not end the run.
     """
     for name, value in inputs.items():
         pieces = _pieces(value)
         if pieces is None:
             continue
         path = str(value.path) if isinstance(value, File) and value.path else ""
-        reference, size = await _in_thread(pieces, trace if whole and not path else None)
-        trace.emit(events.InputStored, name=name, sha256=reference, size=size, path=path)
+        try:
+            reference, size = await _in_thread(pieces, trace if whole and not path else None)
+        except OSError as error:
+            problem = f"the input {name!r} could not be kept with the log: {error}"
+            trace.emit(events.Logged, message=problem, level="warning")
+        else:
+            trace.emit(events.InputStored, name=name, sha256=reference, size=size, path=path)
 
 
 async def _in_thread(pieces: Iterator[bytes], trace: Trace | None) -> tuple[str, int]:

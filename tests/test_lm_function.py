@@ -31,7 +31,7 @@ def test_a_sync_function_runs_in_a_thread() -> None:
         return request.prompt.upper()
 
     told: list[Delta] = []
-    assert ask(shout, told) == Reply("HELLO")
+    assert ask(shout, told) == Reply("HELLO", usage=Usage(input_tokens=37, output_tokens=5))
     assert told == [Delta("text", "HELLO")]
     assert FunctionLM(shout).name == "function/shout"
 

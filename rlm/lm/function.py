@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rlm import tokens
 from rlm.errors import ProviderError, boundary
 from rlm.lm.base import Delta, Reply
+from rlm.usage import Usage
 
 if TYPE_CHECKING:
     from rlm.lm.base import LMFunction, OnDelta, Request
@@ -23,7 +25,8 @@ MOST_THREADS = 64
 class FunctionLM:
     """A function of the request that returns a string or a Reply.
 
-    An async one runs on the loop, a sync one in a thread. What it raises is a ProviderError that
+    An async one runs on the loop, a sync one in a thread. A string counts as many tokens as it
+    can have at most; a Reply says itself what was used. What it raises is a ProviderError that
     is not retried, unless the function raises a ProviderError of its own.
     """
 
@@ -50,7 +53,7 @@ class FunctionLM:
             said: Any = self._function(request) if self._is_async else await self._run(request)
             if inspect.isawaitable(said):
                 said = await said
-        reply = Reply(text=said) if isinstance(said, str) else said
+        reply = _worded(request, said) if isinstance(said, str) else said
         if not isinstance(reply, Reply):
             message = f"{self._name} returned {type(said).__name__}: return a str or a Reply"
             raise ProviderError(message, model=self._name)
@@ -70,3 +73,10 @@ class FunctionLM:
         threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=False)
+
+
+def _worded(request: Request, text: str) -> Reply:
+    usage = Usage(
+        input_tokens=tokens.bound_messages(request.messages), output_tokens=tokens.bound(text)
+    )
+    return Reply(text=text, usage=usage)
