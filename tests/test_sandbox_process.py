@@ -315,6 +315,14 @@ def test_require_confinement_starts_or_names_what_is_missing() -> None:
         assert cells("1", sandbox=sandbox)[0].ok
 
 
+def test_packages_are_importable_when_asked_for() -> None:
+    [without] = cells("import pydantic")
+    [with_it] = cells("import pydantic", sandbox=ProcessSandbox(packages=("pydantic",)))
+    assert (without.ok, with_it.ok) == (False, True)
+    with pytest.raises(SandboxError, match="no_such_package"):
+        cells("1", sandbox=ProcessSandbox(packages=("no_such_package",)))
+
+
 def test_the_environment_is_empty_and_descriptors_are_few() -> None:
     code = "import os\n(sorted(os.environ), [f for f in os.listdir('/proc/self/fd')])"
     read, write = os.pipe()

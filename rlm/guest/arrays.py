@@ -53,10 +53,10 @@ def decode(
 ) -> Any:
     """Return the array or frame; TypeError when its library cannot be imported here."""
     if value["$"] == "ndarray":
-        numpy = _library("numpy", "an array")
         dtype = value["dtype"]
         if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
             raise ValueError(f"an array has the type {dtype!r}")
+        numpy = _library("numpy", "an array")
         shape = [int(size) for size in value["shape"]]
         return numpy.frombuffer(bytes(at(value)), dtype=dtype).reshape(shape).copy()
     pandas = _library("pandas", "a table")

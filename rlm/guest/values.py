@@ -29,7 +29,10 @@ class NotPortable(TypeError):
 
 
 class Record(dict[str, Any]):
-    """The fields of a model or dataclass from the other side, by attribute and by item."""
+    """The fields of a model or dataclass from the host, by attribute and by item.
+
+    A field named like a method of dict (`items`) is that field, as it is on the host.
+    """
 
     __slots__ = ("_type",)
 
@@ -37,18 +40,26 @@ class Record(dict[str, Any]):
         super().__init__(fields)
         object.__setattr__(self, "_type", type_name)
 
+    def __getattribute__(self, name: str) -> Any:
+        if dict.__contains__(self, name):
+            return dict.__getitem__(self, name)
+        return super().__getattribute__(name)
+
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            known = ", ".join(self)
-            raise AttributeError(f"{self._type} has no {name!r}; it has: {known}") from None
+        raise AttributeError(f"{type_name(self)} has no {name!r}; it has: {', '.join(self)}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         self[name] = value
 
     def __repr__(self) -> str:
-        return f"{self._type}({', '.join(f'{name}={value!r}' for name, value in self.items())})"
+        fields = ", ".join(f"{name}={value!r}" for name, value in dict.items(self))
+        return f"{type_name(self)}({fields})"
+
+
+def type_name(record: Record) -> str:
+    """Return the name of the class that a record was on the other side."""
+    name: str = object.__getattribute__(record, "_type")
+    return name
 
 
 class Blobs:
@@ -88,13 +99,15 @@ def decode(
     blob: Any = b"",
     names: Mapping[str, Any] | None = None,
     open_file: Callable[[Mapping[str, Any]], Any] | None = None,
+    record: Callable[[str, dict[str, Any]], Any] = Record,
 ) -> Any:
     """Return the value that tagged JSON stands for; WireError when it stands for none.
 
-    `names` has the objects that the other side may refer to; `open_file` takes a file's entry.
+    `names` has the objects that the other side may refer to; `open_file` takes a file's entry;
+    `record` makes a record of a type's name and its fields.
     """
     try:
-        return _Decoder(memoryview(blob), names or {}, open_file).decode(value, 0)
+        return _Decoder(memoryview(blob), names or {}, open_file, record).decode(value, 0)
     except WireError:
         raise
     except NotPortable as error:
@@ -141,8 +154,8 @@ class _Encoder:
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         if isinstance(value, Record):
-            fields = {name: self.encode(item, depth + 1) for name, item in value.items()}
-            return {"$": "record", "type": value._type, "v": fields}
+            fields = {name: self.encode(item, depth + 1) for name, item in dict.items(value)}
+            return {"$": "record", "type": type_name(value), "v": fields}
         if "$" not in value and all(type(key) is str for key in value):
             return {key: self.encode(item, depth + 1) for key, item in value.items()}
         pairs = [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in value.items()]
@@ -228,7 +241,10 @@ _BY_TYPE: Tuple[Tuple[Any, Callable[[_Encoder, Any, int], Any]], ...] = (
 
 
 class _Decoder:
-    def __init__(self, blob: memoryview, names: Mapping[str, Any], open_file: Any) -> None:
+    def __init__(
+        self, blob: memoryview, names: Mapping[str, Any], open_file: Any, record: Any
+    ) -> None:
+        self._record = record
         self._blob = blob
         self._names = names
         self._open_file = open_file
@@ -259,7 +275,7 @@ class _Decoder:
             return {_hashable(key): item for key, item in pairs}
         if tag == "record":
             fields = {str(k): self.decode(v, depth + 1) for k, v in value["v"].items()}
-            return Record(str(value["type"]), fields)
+            return self._record(str(value["type"]), fields)
         if tag == "ref":
             return self._names[value["v"]]
         if tag == "file" and self._open_file is not None:

@@ -36,7 +36,7 @@ def main(control_fd: int) -> None:
     zygote = Zygote(control)
     try:
         zygote.serve()
-    except (WireError, OSError, KeyError, TypeError) as error:
+    except Exception as error:
         zygote.say({"t": "failed", "message": f"{type(error).__name__}: {error}"})
     finally:
         zygote.end()

@@ -163,6 +163,20 @@ def test_a_bridge_call_carries_values_both_ways(sandbox: Sandbox) -> None:
     assert done.value == "{'pages': (1, 2), 'found': {3, 4}}"
 
 
+def test_a_dataclass_of_a_cell_reaches_the_host_as_its_fields(sandbox: Sandbox) -> None:
+    seen: list[Any] = []
+
+    async def look(value: Any) -> None:
+        seen.append(value)
+
+    code = (
+        "from dataclasses import dataclass\n@dataclass\nclass Row:\n    items: list\n"
+        "    n: int = 2\nlook(Row([1]))"
+    )
+    cells(sandbox, code, functions={"look": look})
+    assert seen == [{"items": [1], "n": 2}]
+
+
 def test_a_tool_looks_like_a_plain_function(sandbox: Sandbox) -> None:
     async def lookup(*args: Any, **kwargs: Any) -> Any:
         return [args, kwargs]

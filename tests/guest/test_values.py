@@ -114,6 +114,13 @@ def test_models_and_dataclasses_become_records() -> None:
         got.nothing  # noqa: B018 - the access is the test
 
 
+def test_a_field_wins_over_a_method_of_dict() -> None:
+    got = there(Record("Invoice", {"items": [1], "total": 2}))
+    assert (got.items, got["items"], got.total) == ([1], [1], 2)
+    assert there(got) == got
+    assert repr(got) == "Invoice(items=[1], total=2)"
+
+
 def test_other_kinds_become_what_is_nearest() -> None:
     assert there(Colour.RED) == "red"
     assert there(PurePosixPath("/a/b")) == "/a/b"
