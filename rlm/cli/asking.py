@@ -75,10 +75,10 @@ def choose_models(
 
     if not model:
         raise ConfigurationError(_NO_MODEL)
-    provider = model.partition("/")[0]
+    provider = _provider(model)
 
     def named(name: str, **options: Any) -> Model | str:
-        if base_url and name.partition("/")[0] == provider:
+        if base_url and _provider(name) == provider:
             options["base_url"] = base_url
         options = {key: value for key, value in options.items() if value is not None}
         return Model(name, **options) if options else name
@@ -89,6 +89,10 @@ def choose_models(
         "models": tuple(named(name) for name in allowed),
         "prices": _prices(prices) or None,
     }
+
+
+def _provider(name: str) -> str:
+    return name.partition("/")[0] if "/" in name else ""
 
 
 def _prices(given: Sequence[str]) -> dict[str, Any]:

@@ -102,7 +102,8 @@ BaseUrl = Annotated[
         "--base-url",
         metavar="URL",
         rich_help_panel=MODELS,
-        help="An OpenAI-compatible server for all openai/… models of the run.",
+        help="The server of the root model, and of others with its prefix: with openai/NAME any "
+        "OpenAI-compatible one.",
     ),
 ]
 Thinking = Annotated[
