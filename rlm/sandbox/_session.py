@@ -1,36 +1,20 @@
-"""A session on the host's side: cells, their clock, and the answers to what cells call."""
+"""A session on the host's side: a guest, and another when that one is lost."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from rlm.errors import RLMError, RunError, SandboxError, ToolError
-from rlm.guest.values import Blobs, NotPortable, decode, encode
-from rlm.guest.wire import VERSION, Frame, WireError
-from rlm.sandbox._channel import Channel
-from rlm.sandbox._clock import CellClock
+from rlm.errors import SandboxError
+from rlm.guest.values import NotPortable, encode
+from rlm.guest.wire import VERSION
 from rlm.sandbox._inputs import VariableBlobs
-from rlm.sandbox._zygote import Life, Zygote
-from rlm.sandbox.base import (
-    CellError,
-    CellLimits,
-    Execution,
-    Functions,
-    OnOutput,
-    OpenOptions,
-    Variable,
-)
+from rlm.sandbox._live import Live
+from rlm.sandbox._zygote import Zygote
+from rlm.sandbox.base import CellLimits, Execution, Functions, OnOutput, OpenOptions
 
 __all__ = ["GuestSession"]
-
-_GRACE_SECONDS = 1.0
-_MOST_CALLS = 4096
-_OPEN_SECONDS = 60.0
-_KINDS = ("error", "syntax", "timeout")
 
 
 class GuestSession:
@@ -56,12 +40,12 @@ class GuestSession:
         self._options = options
         self._limits = limits
         self._on_output = on_output
-        self._live: _Live | None = None
+        self._live: Live | None = None
         self._busy = False
 
     async def begin(self) -> None:
         """Fork the guest and bind its variables."""
-        live = _Live(
+        live = Live(
             await self._zygote(), self._functions, self._names(), self._limits, self._on_output
         )
         blobs = VariableBlobs()
@@ -125,279 +109,3 @@ class GuestSession:
             "outputs": list(self._options.outputs),
             "seed": self._options.seed,
         }
-
-
-class _Live:
-    """One guest from its fork to its end."""
-
-    def __init__(
-        self,
-        zygote: Zygote,
-        functions: Functions,
-        names: Mapping[str, Any],
-        limits: CellLimits,
-        on_output: OnOutput | None,
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._zygote = zygote
-        self._functions = functions
-        self._names = names
-        self._limits = limits
-        self._on_output = on_output
-        self._calls: dict[int, asyncio.Task[None]] = {}
-        self._clock = CellClock(self._loop, limits.seconds, self._time_is_up)
-        self._waiting: asyncio.Future[Any] | None = None
-        self._interrupting: asyncio.Task[None] | None = None
-        self._cell = 0
-        self._output: dict[str, list[str]] = {}
-        self._output_size = 0
-        self._overdue = False
-        self._reason = ""
-        self._channel: Channel | None = None
-        self._life: Life | None = None
-        self.lost = False
-
-    async def bind(self, message: dict[str, Any], blobs: VariableBlobs) -> None:
-        """Fork, bind, and wait until the guest is ready."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._channel = Channel(ours, self._on_frame, self._on_lost)
-            self._life = self._zygote.open(theirs, blobs.fds)
-            self._life.gone.add_done_callback(lambda gone: self._on_lost(""))
-            self._waiting = self._loop.create_future()
-            self._channel.send(message, blobs.pieces)
-            try:
-                async with asyncio.timeout(_OPEN_SECONDS):
-                    ready = await self._waiting
-            except (_Lost, TimeoutError):
-                code = await self._end()
-                raise SandboxError(
-                    f"a session did not start: {_cause(code, self._reason)}"
-                ) from None
-            finally:
-                self._waiting = None
-        if ready["t"] != "ready" or ready.get("version") != VERSION:
-            raise SandboxError("a session speaks another version of the wire")
-
-    async def run(self, code: str) -> Execution:
-        """Run one cell to its end, its time-out, or the end of the guest."""
-        assert self._channel is not None
-        self._cell += 1
-        self._output, self._output_size = {"stdout": [], "stderr": []}, 0
-        blobs = Blobs()
-        message = {"t": "execute", "n": self._cell, "code": encode(code, blobs)}
-        message["output_bytes"] = self._limits.output_bytes
-        self._waiting = self._loop.create_future()
-        self._clock.start(paused=bool(self._calls))
-        self._channel.send(message, blobs.pieces)
-        try:
-            done: Execution = await self._waiting
-            if self._interrupting is not None:
-                await self._interrupting
-                self._interrupting = None
-            return done
-        except _Lost:
-            return await self._lost_execution()
-        finally:
-            self._waiting = None
-            self._clock.stop()
-
-    async def close(self) -> None:
-        """Kill the guest, cancel what the host does for it, and wait for both."""
-        await self._end()
-
-    async def _end(self) -> int | None:
-        self.lost = True
-        self._clock.stop()
-        if self._channel is not None:
-            self._channel.close()
-        tasks = list(self._calls.values())
-        if self._interrupting is not None:
-            tasks.append(self._interrupting)
-        for task in tasks:
-            task.cancel()
-        code = None
-        if self._life is not None:
-            code = await self._zygote.kill(self._life)
-        if tasks:
-            await asyncio.wait(tasks)
-        return code
-
-    # what the guest says
-
-    def _on_frame(self, frame: Frame) -> None:
-        message, blob = frame
-        kind = message["t"]
-        if kind == "call":
-            self._on_call(message, blob)
-        elif kind == "output":
-            self._on_text(message["stream"], message["text"])
-        elif kind in ("ready", "done") and self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(message if kind == "ready" else self._done(message, blob))
-        else:
-            raise WireError(f"it said {kind!r} out of turn")
-
-    def _on_lost(self, reason: str) -> None:
-        if self._channel is not None:
-            self._channel.close()
-        self.lost = True
-        self._reason = self._reason or reason
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(_Lost())
-
-    def _on_text(self, stream: str, text: str) -> None:
-        pieces = self._output[stream]
-        if not isinstance(text, str):
-            raise WireError("output that is not text")
-        room = self._limits.output_bytes - self._output_size
-        if room <= 0:
-            return
-        pieces.append(text[:room])
-        self._output_size += min(len(text), room)
-        if self._on_output is not None:
-            self._on_output("stdout" if stream == "stdout" else "stderr", text[:room])
-
-    def _done(self, done: dict[str, Any], blob: bytes) -> Execution:
-        if done["n"] != self._cell:
-            raise WireError("it ended a cell that was not running")
-        self._clock.stop()
-        kept = self._limits.output_bytes + 200
-        stdout, stderr = decode(done["stdout"], blob), decode(done["stderr"], blob)
-        value, error = done["value"], done["error"]
-        for text in (stdout, stderr, "" if value is None else value):
-            if not isinstance(text, str):
-                raise WireError("a text is missing")
-        return Execution(
-            stdout=stdout[:kept],
-            stderr=stderr[:kept],
-            stdout_chars=max(int(done["stdout_chars"]), 0),
-            stderr_chars=max(int(done["stderr_chars"]), 0),
-            value=value,
-            error=None if error is None else _error(error),
-            variables=tuple(_variable(entry) for entry in done["variables"][:1000]),
-            seconds=self._clock.spent,
-        )
-
-    # what the guest calls
-
-    def _on_call(self, message: dict[str, Any], blob: bytes) -> None:
-        number, name = message["id"], message["name"]
-        if type(number) is not int or number in self._calls or len(self._calls) >= _MOST_CALLS:
-            raise WireError("a call without a number of its own, or too many calls at once")
-        args, kwargs = (
-            decode(message[part], blob, self._names, record=_fields) for part in ("args", "kwargs")
-        )
-        if not isinstance(args, list) or not isinstance(kwargs, dict):
-            raise WireError("a call without arguments")
-        self._clock.pause()
-        self._calls[number] = self._loop.create_task(self._answer(number, name, args, kwargs))
-
-    async def _answer(
-        self, number: int, name: Any, args: list[Any], kwargs: dict[str, Any]
-    ) -> None:
-        blobs = Blobs()
-        answer: dict[str, Any] = {"t": "answer", "id": number}
-        try:
-            answer["value"] = encode(await self._call(name, args, kwargs), blobs)
-        except RLMError as error:
-            answer["error"] = _told(error)
-        except Exception as error:
-            answer["error"] = _told(ToolError(f"{name}: {type(error).__name__}: {error}"))
-        finally:
-            del self._calls[number]
-        if not self._calls:
-            self._clock.resume()
-        assert self._channel is not None
-        self._channel.send(answer, blobs.pieces if "value" in answer else ())
-
-    def _call(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Awaitable[Any]:
-        function = self._functions.get(name) if isinstance(name, str) else None
-        if function is None:
-            raise ToolError(f"there is no function {name!r:.100} to call here")
-        return function(*args, **kwargs)
-
-    # when it takes too long
-
-    def _time_is_up(self) -> None:
-        if self._life is None or self.lost:
-            return
-        if self._interrupting is None:
-            self._interrupting = self._loop.create_task(self._zygote.interrupt(self._life))
-            self._clock.extend(_GRACE_SECONDS)
-        else:
-            self._overdue = True
-            self._on_lost("")
-
-    async def _lost_execution(self) -> Execution:
-        seconds = self._clock.spent
-        code = await self._end()
-        if self._overdue:
-            limit = self._limits.seconds
-            why = f"it did not stop when its time of {limit:g} s was up, so it was ended by force"
-        else:
-            why = _cause(code, self._reason)
-        message = (
-            f"The session was lost: {why}. All variables are gone; the inputs are there again."
-        )
-        stdout, stderr = "".join(self._output["stdout"]), "".join(self._output["stderr"])
-        return Execution(
-            stdout=stdout,
-            stderr=stderr,
-            stdout_chars=len(stdout),
-            stderr_chars=len(stderr),
-            error=CellError("SessionLost", message, kind="lost"),
-            seconds=seconds,
-        )
-
-
-def _fields(type_name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """What a cell's dataclass is to the host: its fields."""
-    return fields
-
-
-class _Lost(Exception):
-    """The guest is gone."""
-
-
-def _cause(code: int | None, reason: str) -> str:
-    if reason:
-        return reason
-    if code is None:
-        return "the process that it came from has ended"
-    if code == -signal.SIGKILL:
-        return "its process was killed, most likely for using too much memory"
-    if code == -signal.SIGSEGV:
-        return "its process crashed (segmentation fault, as after too deep a recursion)"
-    if code < 0:
-        return f"its process was ended by signal {-code}"
-    return f"its process ended itself with exit code {code}"
-
-
-def _told(error: RLMError) -> dict[str, Any]:
-    details = error.details() if isinstance(error, RunError) else {}
-    return {"type": type(error).__name__, "message": str(error), "details": details}
-
-
-def _error(told: dict[str, Any]) -> CellError:
-    line, kind = told["line"], told["kind"]
-    if kind not in _KINDS or not (line is None or type(line) is int):
-        raise WireError("an error is malformed")
-    texts = [told[name] for name in ("type", "message", "source", "traceback")]
-    if not all(isinstance(text, str) for text in texts):
-        raise WireError("an error is malformed")
-    name, message, source, trace = (
-        text[:limit] for text, limit in zip(texts, _LONGEST, strict=True)
-    )
-    return CellError(name, message, line, source, trace, kind)
-
-
-_LONGEST = (200, 10_000, 2_000, 40_000)
-
-
-def _variable(entry: Any) -> Variable:
-    name, kind, length, preview = entry
-    if not all(isinstance(text, str) for text in (name, kind, preview)):
-        raise WireError("a variable is malformed")
-    if not (length is None or type(length) is int):
-        raise WireError("a variable is malformed")
-    return Variable(name[:500], kind[:200], length, preview[:1_000])

@@ -1,0 +1,58 @@
+"""What a guest says of a cell, believed only as far as its form is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlm.guest.values import decode
+from rlm.guest.wire import WireError
+from rlm.sandbox.base import CellError, Execution, Variable
+
+__all__ = ["execution"]
+
+_KINDS = ("error", "syntax", "timeout")
+_MOST_VARIABLES = 1000
+_LONGEST = (200, 10_000, 2_000, 40_000)
+"""Characters of an error's type, message, source and traceback."""
+
+
+def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: float) -> Execution:
+    """Make an Execution of a `done` message; a WireError or its like when it is none."""
+    kept = output_bytes + 200  # and the mark where something was left out
+    stdout, stderr = decode(done["stdout"], blob), decode(done["stderr"], blob)
+    value, error = done["value"], done["error"]
+    for text in (stdout, stderr, "" if value is None else value):
+        if not isinstance(text, str):
+            raise WireError("a text is missing")
+    return Execution(
+        stdout=stdout[:kept],
+        stderr=stderr[:kept],
+        stdout_chars=max(int(done["stdout_chars"]), 0),
+        stderr_chars=max(int(done["stderr_chars"]), 0),
+        value=None if value is None else value[:kept],
+        error=None if error is None else _error(error),
+        variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
+        seconds=seconds,
+    )
+
+
+def _error(told: dict[str, Any]) -> CellError:
+    line, kind = told["line"], told["kind"]
+    if kind not in _KINDS or not (line is None or type(line) is int):
+        raise WireError("an error is malformed")
+    texts = [told[name] for name in ("type", "message", "source", "traceback")]
+    if not all(isinstance(text, str) for text in texts):
+        raise WireError("an error is malformed")
+    name, message, source, trace = (
+        text[:limit] for text, limit in zip(texts, _LONGEST, strict=True)
+    )
+    return CellError(name, message, line, source, trace, kind)
+
+
+def _variable(entry: Any) -> Variable:
+    name, kind, length, preview = entry
+    if not all(isinstance(text, str) for text in (name, kind, preview)):
+        raise WireError("a variable is malformed")
+    if not (length is None or type(length) is int):
+        raise WireError("a variable is malformed")
+    return Variable(name[:500], kind[:200], length, preview[:1_000])
