@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +78,7 @@ class Hold:
         all that was held.
         """
         if usage is not None:
-            self._budget.saw_reply(self.ask.model, usage.output_tokens)
+            self._budget.saw_reply(self.ask, usage)
         tokens, cost = self._actual(usage, price)
         self._close(tokens, cost or _ZERO)
         return cost
@@ -131,7 +131,8 @@ class Budget:
         self._began = clock()
         self._reserved: tuple[int, Decimal] = (0, _ZERO)
         self._reserved_calls = 0
-        self._seen: dict[str, int] = {}
+        self._longest: dict[str, int] = {}
+        self._added: dict[str, int] = {}
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -158,6 +159,8 @@ class Budget:
     def _try(self, ask: Ask, last: bool) -> Hold | None:
         """Return a hold, or `None` when waiting may help; raise when it cannot."""
         self._check_calls(last)
+        if added := self._added.get(ask.model, 0):
+            ask = replace(ask, input_tokens=ask.input_tokens + added)
         short = self.shortage(ask, ask.output_tokens, last=last)
         if short is None:
             return self._take(ask, ask.output_tokens, last)
@@ -200,7 +203,7 @@ class Budget:
 
     def _lower(self, ask: Ask, last: bool) -> int | None:
         """Return the largest cap that is covered and promises a whole reply, or `None`."""
-        least = self._seen.get(ask.model) or min(ask.output_tokens, _SHORT_REPLY)
+        least = self._longest.get(ask.model) or min(ask.output_tokens, _SHORT_REPLY)
         low, high = (1 if last else least), ask.output_tokens
         if low > high or self.shortage(ask, low, last=last) is not None:
             return None
@@ -232,9 +235,12 @@ class Budget:
         self.tokens += tokens
         self.cost += cost
 
-    def saw_reply(self, model: str, output_tokens: int) -> None:
-        """Remember the longest reply of a model: a lower cap would cut one like it off."""
-        self._seen[model] = max(self._seen.get(model, 0), output_tokens)
+    def saw_reply(self, ask: Ask, usage: Usage) -> None:
+        """Learn from a reply: how long they get (a lower cap would cut one like it off), and how
+        many input tokens the provider adds to those that were sent."""
+        model, added = ask.model, usage.input_tokens - ask.input_tokens
+        self._longest[model] = max(self._longest.get(model, 0), usage.output_tokens)
+        self._added[model] = max(self._added.get(model, 0), added)
 
     def reserve(self, ask: Ask | None) -> None:
         """Set aside what the root's last request needs, at most a quarter of a limit."""

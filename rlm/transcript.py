@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from rlm import events, prompt, tokens
@@ -76,10 +77,13 @@ class Transcript:
         if notice:
             messages[-1] = Message(messages[-1].role, f"{messages[-1].content}\n\n{notice}")
         bound = tokens.bound(notice) + sum(sum(self._bounds[start:end]) for start, end in ranges)
+        request = self._call.model.request(tuple(messages), self.cap, stable=len(messages) - 1)
+        if self._dialect == "json":
+            request = replace(request, json_mode=True)
         answer = await self._run.complete(
             self._call.id,
             self._call.model,
-            self._call.model.request(tuple(messages), self.cap, stable=len(messages) - 1),
+            request,
             purpose=purpose,
             ranges=ranges,
             bound=bound,
@@ -105,15 +109,15 @@ class Transcript:
         return ((0, _OPENING), (start, end))
 
     def _add(self, message: Message, about: About, ask: int | None = None) -> None:
-        content = message.content if ask is not None else self._run.trace.redact(message.content)
-        self._run.trace.emit(
+        fact = self._run.trace.emit(
             events.MessageAdded,
             self._call.id,
             index=len(self._messages),
             role=message.role,
             about=about,
-            **({"content": content} if ask is None else {"ask": ask}),
+            **({"content": message.content} if ask is None else {"ask": ask}),
         )
+        content = message.content if fact.content is None else fact.content  # as it is recorded
         self._messages.append(Message(message.role, content))
         self._bounds.append(tokens.bound(content) + tokens.MESSAGE_OVERHEAD)
         self._bound += self._bounds[-1]
