@@ -6,11 +6,14 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic_core import PydanticSerializationError
 
 from rlm.errors import ConfigurationError
 from rlm.events import SCHEMA_VERSION, Delta, Event, read_event
@@ -74,7 +77,11 @@ class Trace:
             t=round(time.monotonic() - self._began, 6),
             **fields,
         )
-        line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
+        try:
+            line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
+        except PydanticSerializationError:  # lone surrogates, which no log can hold
+            event = kind.model_validate(_spelled_out(event.model_dump(exclude_unset=True)))
+            line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
         if self._redactor.knows_secrets and (clean := self._redactor(line.decode())) != (
             line.decode()
         ):
@@ -207,6 +214,17 @@ def _word(kind: type[Event]) -> str:
     return word
 
 
+def _spelled_out(value: Any) -> Any:
+    """Return the value with each lone surrogate of a text written as an escape."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_spelled_out(key): _spelled_out(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled_out(item) for item in value]
+    return value
+
+
 def _with_blobs(event: Event, writer: LogWriter) -> str:
     def walk(value: Any) -> Any:
         if isinstance(value, str) and len(value) > BLOB_OVER:
@@ -223,18 +241,18 @@ def _with_blobs(event: Event, writer: LogWriter) -> str:
 
 def _without_blobs(value: Any, blobs: Path) -> Any:
     if isinstance(value, dict):
-        if value.keys() == {"$ref"}:
-            return _read_blob(value["$ref"], blobs)
+        if value.keys() == {"$ref"} and (name := _BLOB.fullmatch(str(value["$ref"]))):
+            return _read_blob(name[1], blobs)
         return {key: _without_blobs(item, blobs) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_blobs(item, blobs) for item in value]
     return value
 
 
-def _read_blob(reference: str, blobs: Path) -> str:
-    kind, _, digest = reference.partition(":")
-    if kind != "sha256" or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise ValueError(f"not a reference to a blob: {reference[:80]!r}")
+_BLOB = re.compile(r"sha256:([0-9a-f]{64})")  # any other "$ref" is somebody's own, as in schemas
+
+
+def _read_blob(digest: str, blobs: Path) -> str:
     content = (blobs / digest).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"the blob {digest[:12]}… does not match its name")
