@@ -45,8 +45,9 @@ class CompletionCall(Call):
 
     async def _answer(self) -> Output:
         self.ended_by = "replied"
-        for index, message in enumerate(self._messages):
-            self._tell(index, message, "prompt")
+        given, self._messages = self._messages, []
+        for message in given:
+            self._add(message, "prompt")
         if not self._typed:
             return self.signature.coerce((await self._ask()).text)
         for _ in range(_TRIES - 1):
@@ -93,18 +94,16 @@ class CompletionCall(Call):
         return answer.reply
 
     def _add(self, message: Message, about: str) -> None:
-        self._messages.append(message)
-        self._tell(len(self._messages) - 1, message, about)
-
-    def _tell(self, index: int, message: Message, about: str) -> None:
-        self.run.trace.emit(
+        fact = self.run.trace.emit(
             events.MessageAdded,
             self.id,
-            index=index,
+            index=len(self._messages),
             role=message.role,
             about=about,
             content=message.content,
         )
+        # The recorded text, for a secret that was taken out of it must not be sent either.
+        self._messages.append(Message(message.role, fact.content or ""))
 
 
 async def check_room(messages: tuple[Message, ...], model: RosterModel, cap: int) -> int:
