@@ -499,6 +499,14 @@ def test_leaving_cancels_what_the_host_was_answering(nothing_left: None) -> None
     assert cancelled == [True]
 
 
+def test_many_threads_fit_into_little_memory() -> None:
+    code = (
+        "import threading, time\nts = [threading.Thread(target=time.sleep, args=(0.05,))"
+        " for _ in range(60)]\n[t.start() for t in ts]; [t.join() for t in ts]; 'done'"
+    )
+    assert cells(code, limits=CellLimits(memory_mb=256))[0].value == "'done'"
+
+
 def test_a_thread_left_behind_still_gets_its_answers() -> None:
     async def slow(n: int) -> int:
         await asyncio.sleep(0.05)

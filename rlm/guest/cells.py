@@ -94,12 +94,23 @@ class Cells:
     def _execute(self, code: types.CodeType) -> Any:
         if not code.co_flags & _COROUTINE:
             return eval(code, self.namespace)
-        if self._loop is None:
-            import asyncio
+        return self._await(eval(code, self.namespace), code.co_filename)
 
+    def _await(self, coroutine: Any, name: str) -> Any:
+        import asyncio
+
+        if self._loop is None:
             self._loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
-        return self._loop.run_until_complete(eval(code, self.namespace))
+        task = self._loop.create_task(coroutine)
+        try:
+            return self._loop.run_until_complete(task)
+        except BaseException as error:
+            if not task.done():  # else it would go on with the next cell that awaits
+                error.awaited_line = _awaited_line(coroutine, name)  # type: ignore[attr-defined]
+                task.cancel()
+                self._loop.run_until_complete(asyncio.wait([task]))
+            raise
 
     def _marks(self) -> dict[str, Any]:
         return {name: _mark(value) for name, value in self.own()}
@@ -164,10 +175,21 @@ def _facts(error: BaseException, line: int | None, lines: list[str]) -> dict[str
 
 def _line(error: BaseException, name: str) -> int | None:
     """Return the innermost line of this cell that the error came through."""
-    found = None
+    found: int | None = getattr(error, "awaited_line", None)
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename == name:
             found = line
+    return found
+
+
+def _awaited_line(coroutine: Any, name: str) -> int | None:
+    """Return the innermost line of this cell that a suspended coroutine waits at."""
+    found = None
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None)
+        if frame is not None and frame.f_code.co_filename == name:
+            found = frame.f_lineno
+        coroutine = getattr(coroutine, "cr_await", None)
     return found
 
 

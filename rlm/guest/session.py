@@ -22,6 +22,9 @@ __all__ = ["Session", "serve"]
 
 OpenFile = Callable[[Mapping[str, Any]], File]
 
+_STACK = 2 * 1024 * 1024
+"""Bytes of a thread's stack; they count as memory of the session from its start."""
+
 _SHARED = (str, bytes, File)
 """What goes back to the host by name: what a cell cannot have changed."""
 
@@ -55,12 +58,12 @@ class Session:
         self._shield.install()
         os.register_at_fork(after_in_child=self._bridge.abandon)
         threading.excepthook = _thread_failed
+        threading.stack_size(_STACK)
         message, blob = self._bridge.command()
         if message["t"] != "bind" or message.get("version") != VERSION:
             raise WireError("the host speaks another version of the wire")
         self._bind(message, blob)
         self._bridge.send({"t": "ready", "version": VERSION, "pid": os.getpid()})
-        sys.stdout, sys.stderr = self._captures
         while True:
             message, blob = self._bridge.command()
             if message["t"] == "execute":
@@ -131,6 +134,7 @@ class Session:
     def _execute(self, message: Mapping[str, Any], blob: bytes) -> None:
         code = decode(message["code"], blob)
         self._history.forget()
+        sys.stdout, sys.stderr = self._captures
         for capture in self._captures:
             capture.begin(message["output_bytes"])
         told = self._cells.run(code)

@@ -341,6 +341,25 @@ def test_lesson_27_a_timeout_interrupts_and_the_state_survives(sandbox: Sandbox)
     assert (after.value, again.value) == ("1", "499500")
 
 
+def test_a_cell_that_awaits_too_long_is_told_its_line_and_does_not_go_on(sandbox: Sandbox) -> None:
+    code = (
+        "import asyncio\nticks = []\nasync def tick():\n    while True:\n"
+        "        await asyncio.sleep(0.01)\n        ticks.append(1)\nawait tick()"
+    )
+    stopped, first, second = cells(
+        sandbox, code, "n = len(ticks); await asyncio.sleep(0.1)", "n == len(ticks)",
+        limits=CellLimits(seconds=0.5),
+    )  # fmt: skip
+    assert stopped.error is not None
+    assert (stopped.error.kind, stopped.error.line) == ("timeout", 5)
+    assert (first.ok, second.value) == (True, "True")
+
+
+def test_a_cell_that_takes_stdout_away_has_it_back_in_the_next(sandbox: Sandbox) -> None:
+    _, after = cells(sandbox, "import sys; sys.stdout = None", "print('back')")
+    assert after.stdout == "back\n"
+
+
 def test_lesson_30_parallel_sessions_do_not_mix_their_output(sandbox: Sandbox) -> None:
     async def one(place: Any, number: int) -> str:
         async with place.open({"n": number}, {}, OpenOptions()) as session:
