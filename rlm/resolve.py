@@ -36,13 +36,17 @@ def roster(options: Mapping[str, Any], limits: Limits) -> Roster:
     and when money is limited but a price is unknown.
     """
     known = _Known(options.get("prices") or {})
-    root = _model(options.get("model") or os.environ.get("RLM_MODEL"), known)
-    chosen = options.get("sub_model") or os.environ.get("RLM_SUB_MODEL")
-    sub = _model(chosen, known) if chosen else None
+    root = _model(_chosen(options.get("model"), "RLM_MODEL"), known)
+    chosen = _chosen(options.get("sub_model"), "RLM_SUB_MODEL")
+    sub = None if chosen is None else _model(chosen, known)
     found = Roster(root, sub, [_model(each, known) for each in options.get("models") or ()])
     if limits.max_cost_usd is not None:
         _refuse_unpriced(found)
     return found
+
+
+def _chosen(given: Any, variable: str) -> Any:
+    return given if given is not None else os.environ.get(variable) or None
 
 
 class _Known:

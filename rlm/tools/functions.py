@@ -30,6 +30,8 @@ class FunctionTool:
         category: Category = "read_only",
         description: str | None = None,
     ) -> None:
+        if not callable(function):
+            raise ConfigurationError(f"{function!r} is no tool: give a function or an rlm.tool")
         self.function = function
         self.name = str(name or getattr(function, "__name__", ""))
         self.category: Category = category
