@@ -14,6 +14,7 @@ from rlm import events, resolve
 from rlm._sync import run_sync
 from rlm.call import error_fact
 from rlm.errors import Aborted, BudgetExceeded, ConfigurationError, RunError
+from rlm.files import File
 from rlm.inputs import check_limits, keep_large
 from rlm.live import AsyncStream, Stream
 from rlm.loop import ReplCall, tool_fact
@@ -149,6 +150,7 @@ class RLM:
 # How a run is prepared and carried out --------------------------------------------------------
 
 _ASK = Signature.parse("context -> answer: str")
+_SENT_AS_THEY_ARE = (str, bytes, int, float, File, type(None))
 _LONGEST_QUESTION = 200_000  # characters: more than this is data
 
 
@@ -272,6 +274,8 @@ class _Program:
     async def _answer(self) -> str:
         config, trace = self._config, self.trace
         async with open_run(config, trace) as run:
+            if not all(isinstance(value, _SENT_AS_THEY_ARE) for value in config.inputs.values()):
+                await run.place()  # what cannot be sent is refused before anything is spent
             keeping = None
             if trace.location:
                 keeping = asyncio.create_task(keep_large(config.inputs, trace, config.store_inputs))

@@ -50,7 +50,7 @@ class Bridge:
     Each crossing is told to the trace, with its outcome: by the calls it made, or as a value.
     """
 
-    def __init__(self, caller: Caller, subcalls: SubCalls | None, tools: tuple[Tool, ...]) -> None:
+    def __init__(self, caller: Caller, subcalls: SubCalls, tools: tuple[Tool, ...]) -> None:
         self._caller = caller
         self._run = caller.run
         self._subcalls = subcalls
@@ -59,18 +59,15 @@ class Bridge:
     def functions(self) -> Functions:
         """Return the table: the name in a cell, the function of the host."""
         own: dict[str, HostFunction] = {
+            "llm_query": self._query,
+            "parallel_queries": self._queries,
+            "predict": self._predict,
+            "parallel_predict": self._predictions,
             "submit": self._submit,
             "budget": self._budget,
             "history": self._history,
             "log": self._log,
         }
-        if self._subcalls is not None:
-            own |= {
-                "llm_query": self._query,
-                "parallel_queries": self._queries,
-                "predict": self._predict,
-                "parallel_predict": self._predictions,
-            }
         own |= {tool.name: functools.partial(self._tool, tool) for tool in self._tools}
         return {name: functools.partial(self._cross, name, do) for name, do in own.items()}
 
@@ -103,14 +100,8 @@ class Bridge:
 
     # Sub-calls --------------------------------------------------------------------------------
 
-    @property
-    def _sub(self) -> SubCalls:
-        if self._subcalls is None:  # the table has no such function then
-            raise PolicyViolation("sub-calls are not allowed here")
-        return self._subcalls
-
     async def _query(self, crossing: _Crossing, prompt: str, **options: Any) -> dict[str, Any]:
-        return await self._sub.query(prompt, cell=self._caller.cell_number, **options)
+        return await self._subcalls.query(prompt, cell=self._caller.cell_number, **options)
 
     async def _queries(
         self,
@@ -121,11 +112,11 @@ class Bridge:
     ) -> list[dict[str, Any]]:
         common["cell"] = self._caller.cell_number
         ask = functools.partial(self._one_query, common)
-        return await self._sub.many(prompts, ask, max_concurrency)
+        return await self._subcalls.many(prompts, ask, max_concurrency)
 
     async def _one_query(self, common: dict[str, Any], item: Any) -> dict[str, Any]:
         if not isinstance(item, Mapping):
-            return await self._sub.query(item, **common)
+            return await self._subcalls.query(item, **common)
         named = {_WORDS.get(str(name), str(name)): value for name, value in item.items()}
         unknown = named.keys() - _QUERY_OPTIONS
         if unknown or "prompt" not in named:
@@ -133,7 +124,7 @@ class Bridge:
                 f"a query is a text, or a dict with 'prompt' and any of {sorted(_QUERY_OPTIONS)}; "
                 f"this one has {sorted(map(str, item))}"
             )
-        return await self._sub.query(named.pop("prompt"), **{**common, **named})
+        return await self._subcalls.query(named.pop("prompt"), **{**common, **named})
 
     async def _predict(
         self,
@@ -146,7 +137,7 @@ class Bridge:
         sample: int = 0,
         **inputs: Any,
     ) -> dict[str, Any]:
-        return await self._sub.predict(
+        return await self._subcalls.predict(
             signature,
             inputs,
             model=model,
@@ -166,9 +157,9 @@ class Bridge:
         max_concurrency: int | None = None,
     ) -> list[dict[str, Any]]:
         ask = functools.partial(
-            self._sub.predict, signature, model=model, cell=self._caller.cell_number
+            self._subcalls.predict, signature, model=model, cell=self._caller.cell_number
         )
-        return await self._sub.many(rows, ask, max_concurrency)
+        return await self._subcalls.many(rows, ask, max_concurrency)
 
     # The run ----------------------------------------------------------------------------------
 

@@ -234,10 +234,8 @@ class ReplCall(Call):
         began = time.monotonic()
         place = await self.run.place()
         seed = _seed(self.run.config.seed, self.id)
-        deeper = self.depth < self._limits.max_depth
-        subcalls = SubCalls(self, ReplCall) if deeper else None
         tools = self.run.config.tools
-        bridge = Bridge(self, subcalls, tools)
+        bridge = Bridge(self, SubCalls(self, ReplCall), tools)
         options = OpenOptions(
             seed=seed,
             signatures={tool.name: (tool.signature, tool.description) for tool in tools},
