@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from rlm.cli import exits, terminal
 from rlm.cli.inputs import Task, read_pairs
 from rlm.errors import ConfigurationError
+from rlm.events import Delta, Event, RunStarted
 
 if TYPE_CHECKING:
-    from rlm.events import Delta, Event
     from rlm.limits import Limits
     from rlm.result import Result
     from rlm.trace import Sink
@@ -123,9 +124,7 @@ class _LastSeen:
         self._run = ""
 
     def __call__(self, what: Event | Delta) -> None:
-        from rlm.events import Event
-
-        if not self._run and isinstance(what, Event):
+        if type(what) is RunStarted:
             self._run = what.run
         for sink in self._sinks:
             sink(what)
@@ -133,9 +132,9 @@ class _LastSeen:
     @property
     def log(self) -> str:
         """The path of the run's log, or `""`."""
-        return (
-            str(Path(self._log_dir) / f"{self._run}.jsonl") if self._log_dir and self._run else ""
-        )
+        if not (self._log_dir and self._run):
+            return ""
+        return str(Path(self._log_dir).expanduser() / f"{self._run}.jsonl")
 
 
 def ask(task: Task, display: Display, *, log_dir: str | None, **options: Any) -> int:
@@ -178,9 +177,17 @@ def _run(task: Task, display: Display, log_dir: str | None, options: dict[str, A
             **options,
         )
         try:
-            return asyncio.run(work)
+            return asyncio.run(_until_stopped(work))
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise _Interrupted(seen.log) from None
+
+
+async def _until_stopped(work: Coroutine[Any, Any, Result[Any]]) -> Result[Any]:
+    """Await a run; SIGTERM ends it in good order, as Ctrl-C does by itself."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def answer_text(result: Result[Any]) -> str:

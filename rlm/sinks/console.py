@@ -65,12 +65,13 @@ class LiveTree:
 
     def __call__(self, what: Event | Delta) -> None:
         """Take what happened; the next frame shows it."""
-        if isinstance(what, events.RunStarted):
+        if type(what) is Delta:
+            return
+        if type(what) is events.RunStarted:
             self._start()
-        if isinstance(what, Event):
-            with self._lock:
-                self._tree.add(what)
-        if isinstance(what, events.RunFinished):
+        with self._lock:
+            self._tree.add(what)  # type: ignore[arg-type] # no Delta
+        if type(what) is events.RunFinished:
             self._stop()
 
     def _start(self) -> None:

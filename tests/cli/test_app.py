@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ HEAVY = ["litellm", "google.genai", "docker", "aiohttp", "tiktoken", "Restricted
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
-def helped(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert run_app([command, "--help"]) == 0
-    return capsys.readouterr().out
+@cache
+def helped(command: str) -> str:
+    """Return a command's help in 80 columns, whatever this terminal is."""
+    done = rlm(command, "--help", cwd=Path.cwd(), COLUMNS="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 def test_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,13 +31,11 @@ def test_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"rlm {__version__}\n"
 
 
-def test_without_a_command_the_help_is_shown_and_it_is_misuse(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert run_app([]) == 2
-    said = capsys.readouterr().out
+def test_without_a_command_the_help_is_shown_and_it_is_misuse(tmp_path: Path) -> None:
+    done = rlm(cwd=tmp_path)
+    assert done.returncode == 2
     for command in COMMANDS:
-        assert f" {command} " in said
+        assert f" {command} " in done.stdout
 
 
 def test_an_unknown_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,27 +44,25 @@ def test_an_unknown_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_explains_the_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    said = helped(command, capsys)
+def test_help_explains_the_command(command: str) -> None:
+    said = helped(command)
     assert f"Usage: rlm {command}" in said
     assert "completion" not in said  # of the shell
 
 
 @pytest.mark.parametrize("command", ["run", "show", "models", "console", "exec", "demo"])
-def test_help_has_examples_and_fits_80_columns(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = helped(command, capsys).splitlines()
+def test_help_has_examples_and_fits_80_columns(command: str) -> None:
+    lines = helped(command).splitlines()
     assert [line for line in lines if line.strip().startswith(("rlm ", "cat ", "echo "))]
     assert all(len(line.rstrip()) <= 80 for line in lines)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_documentation_names_every_option_and_no_other(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_documentation_names_every_option_and_no_other(command: str) -> None:
     chapters = re.split(r"^## ", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     (chapter,) = [text for text in chapters if f"`rlm {command}" in text.partition("\n")[0]]
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", chapter))
-    rows = re.findall(r"^│ (--.*?)  ", helped(command, capsys), flags=re.MULTILINE)
+    rows = re.findall(r"^│ (--.*?)  ", helped(command), flags=re.MULTILINE)
     real = {name for row in rows for name in row.split(",")} - {"--help"}
     if command in ("models", "schema"):  # one chapter for the two
         real |= {"--json"}

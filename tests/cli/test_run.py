@@ -214,9 +214,13 @@ def test_no_log_leaves_nothing_behind(folder: Path) -> None:
 
 
 def _on_terminal(
-    arguments: list[str], folder: Path, until: str = "", **variables: str
+    arguments: list[str],
+    folder: Path,
+    until: str = "",
+    by: signal.Signals = signal.SIGINT,
+    **variables: str,
 ) -> tuple[int, str, str]:
-    """Run with stderr on a terminal and stdout in a pipe; interrupt when `until` is read."""
+    """Run with stderr on a terminal and stdout in a pipe; signal it when `until` is read."""
     main, side = pty.openpty()
     program = subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -240,7 +244,7 @@ def _on_terminal(
             seen += piece
             if until and until.encode() in seen:
                 until = ""
-                program.send_signal(signal.SIGINT)
+                program.send_signal(by)
     os.close(main)
     out, _ = program.communicate(timeout=30)
     return program.returncode, out.decode(), seen.decode()
@@ -270,9 +274,14 @@ def test_without_colour_the_tree_still_reads(folder: Path) -> None:
     assert "\x1b[3" not in err  # no colour is set
 
 
-def test_ctrl_c_ends_the_run_in_good_order_and_says_where_the_log_is(folder: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_run_in_good_order_and_says_where_the_log_is(
+    folder: Path, by: signal.Signals
+) -> None:
     with LoopbackServer({"default": {"reply": "late", "delay": 30}}) as server:
-        code, out, err = _on_terminal(served(server), folder, until="asking", OPENAI_API_KEY=KEY)
+        code, out, err = _on_terminal(
+            served(server), folder, until="asking", by=by, OPENAI_API_KEY=KEY
+        )
     assert (code, out) == (130, "")
     (log,) = (folder / "logs").glob("*.jsonl")
     assert f"interrupted; its log is whole: logs/{log.name}" in err.replace("\r\n", "")
