@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rlm._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from rlm.api import (
         RLM,
@@ -54,8 +56,6 @@ if TYPE_CHECKING:
     from rlm.tools.functions import tool
     from rlm.trace import Trace
     from rlm.usage import Price, Usage
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "rlm.api": "RLM acompletion apredict astream completion predict stream",

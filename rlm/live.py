@@ -5,27 +5,15 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 from rlm.events import Delta, Event
+from rlm.program import Program
 from rlm.result import Result
 from rlm.trace import Sink
 
 __all__ = ["AsyncStream", "Stream"]
-
-
-class Program(Protocol):
-    """A run that is ready to start."""
-
-    @property
-    def result(self) -> Result[Any]:
-        """The result, as far as the run has come."""
-        ...
-
-    def __call__(self) -> Awaitable[Result[Any]]:
-        """Carry it out."""
-        ...
 
 
 class AsyncStream:

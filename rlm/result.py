@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -14,44 +12,11 @@ from rlm.errors import RunError
 from rlm.signature import Output, Signature
 from rlm.trace import Trace
 from rlm.usage import Usage, add_costs
+from rlm.views import CallView, TurnView, calls_of, paid_events, turns_of
 
-__all__ = ["CallView", "Result", "TurnView", "error_from"]
+__all__ = ["Result", "error_from"]
 
 T = TypeVar("T", bound=Output)
-
-
-@dataclass(frozen=True)
-class TurnView:
-    """One turn of a call: what the model asked for and what came of it."""
-
-    number: int
-    kind: str
-    reasoning: str = ""
-    code: str = ""
-    problem: str = ""
-    warnings: tuple[str, ...] = ()
-    execution: events.CodeExecuted | None = None
-
-
-@dataclass(frozen=True)
-class CallView:
-    """One node of the recursion tree. `cost` and `usage` are its own, without its children's."""
-
-    id: str
-    parent: str
-    route: str
-    model: str
-    task: str
-    status: str
-    iterations: int
-    forced: bool
-    ended_by: str
-    seconds: float
-    usage: Usage
-    cost: Decimal | None
-    cached: bool
-    output: Mapping[str, Any] | None
-    error: events.ErrorFact | None
 
 
 class Result(Generic[T]):
@@ -184,7 +149,7 @@ class Result(Generic[T]):
     @cached_property
     def usage(self) -> Usage:
         """The tokens of the whole tree, with the estimates of requests that were cut off."""
-        return sum((e.usage for e in _paid(self.trace)), Usage())
+        return sum((e.usage for e in paid_events(self.trace)), Usage())
 
     @cached_property
     def cost(self) -> Decimal | None:
@@ -195,7 +160,7 @@ class Result(Generic[T]):
     @cached_property
     def cost_by_model(self) -> dict[str, Decimal | None]:
         """The dollars by the name of the model."""
-        models = dict.fromkeys(e.model for e in _paid(self.trace))
+        models = dict.fromkeys(e.model for e in paid_events(self.trace))
         return {m: add_costs(_costs(self.trace, model=m)) for m in models}
 
     @property
@@ -245,11 +210,11 @@ class Result(Generic[T]):
 
     def turns(self, call: str = "0") -> list[TurnView]:
         """Return the turns of a call, in order."""
-        return _turns(self.trace, call)
+        return turns_of(self.trace, call)
 
     def calls(self) -> list[CallView]:
         """Return the nodes of the recursion tree, parents before children."""
-        return _calls(self.trace)
+        return calls_of(self.trace)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -300,15 +265,8 @@ class Result(Generic[T]):
         return f"<table>{cells}</table>"
 
 
-_Paid = events.ModelReplied | events.ModelLost | events.ModelRetried
-
-
-def _paid(trace: Trace) -> list[_Paid]:
-    return [e for e in trace.events if isinstance(e, _Paid)]
-
-
 def _costs(trace: Trace, model: str | None = None) -> list[Decimal | None]:
-    return [e.cost for e in _paid(trace) if model is None or e.model == model]
+    return [e.cost for e in paid_events(trace) if model is None or e.model == model]
 
 
 def error_from(fact: events.ErrorFact) -> RunError:
@@ -324,77 +282,3 @@ def error_from(fact: events.ErrorFact) -> RunError:
 
 def _error_dict(error: RunError | None) -> dict[str, Any] | None:
     return None if error is None else {"type": type(error).__name__, "message": str(error)}
-
-
-def _turns(trace: Trace, call: str) -> list[TurnView]:
-    replies = {e.ask: e for e in trace.of(events.ModelReplied, call=call)}
-    found: dict[int, dict[str, Any]] = {}
-    reasoning = ""
-    for e in trace.events:
-        if e.call != call:
-            continue
-        if isinstance(e, events.MessageAdded) and e.ask is not None and e.ask in replies:
-            reasoning = replies[e.ask].reasoning or replies[e.ask].text
-        turn = found.setdefault(e.turn, {}) if isinstance(e, _IN_TURN) else {}
-        match e:
-            case events.ActionParsed():
-                turn |= {"kind": e.kind, "reasoning": reasoning}
-            case events.ActionRefused():
-                turn |= {"kind": "refused", "problem": e.problem, "reasoning": reasoning}
-            case events.CodeChecked():
-                turn |= {"warnings": e.warnings, "problem": e.problem or ""}
-            case events.CellStarted():
-                turn |= {"code": e.code}
-            case events.CodeExecuted():
-                turn |= {"execution": e}
-            case events.OutputRefused():
-                turn |= {"problem": "; ".join(e.problems)}
-    return [TurnView(number=n, **{"kind": "", **found[n]}) for n in sorted(found)]
-
-
-_IN_TURN = (
-    events.ActionParsed,
-    events.ActionRefused,
-    events.CodeChecked,
-    events.CellStarted,
-    events.CodeExecuted,
-    events.OutputSubmitted,
-    events.OutputRefused,
-)
-
-
-def _calls(trace: Trace) -> list[CallView]:
-    ends = {
-        e.call: e for e in trace.events if isinstance(e, events.CallFinished | events.CallFailed)
-    }
-    paid: dict[str, list[_Paid]] = {}
-    for e in _paid(trace):
-        paid.setdefault(e.call, []).append(e)
-    return [_call(e, ends.get(e.call), paid.get(e.call, [])) for e in trace.of(events.CallStarted)]
-
-
-def _call(
-    start: events.CallStarted,
-    end: events.CallFinished | events.CallFailed | None,
-    paid: list[_Paid],
-) -> CallView:
-    replies = [e for e in paid if isinstance(e, events.ModelReplied)]
-    finished = end if isinstance(end, events.CallFinished) else None
-    status = "running" if end is None else "finished" if finished else "failed"
-    return CallView(
-        id=start.call,
-        parent=start.parent,
-        route=start.route,
-        model=start.model,
-        task=start.task,
-        status=status,
-        iterations=end.iterations if end else 0,
-        forced=bool(finished and finished.forced),
-        ended_by=end.ended_by if end else "",
-        seconds=round(end.t - start.t, 6) if end else 0.0,
-        usage=sum((e.usage for e in paid), Usage()),
-        cost=add_costs([e.cost for e in paid]),
-        cached=bool(replies) and all(e.cached for e in replies),
-        output=finished.output if finished else None,
-        error=end.error if isinstance(end, events.CallFailed) else None,
-    )

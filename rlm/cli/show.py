@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from rlm.events import InputFact
-    from rlm.result import CallView, Result, TurnView
+    from rlm.result import Result
     from rlm.trace import Trace
+    from rlm.views import CallView, TurnView
 
 __all__ = ["EXAMPLES", "show"]
 
