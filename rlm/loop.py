@@ -113,7 +113,7 @@ class ReplCall(Call):
         )
         if isinstance(action, Final):
             return self._finalize(action)
-        return await self._execute(action)
+        return await self._execute(action, reply)
 
     @property
     def _is_root(self) -> bool:
@@ -124,14 +124,17 @@ class ReplCall(Call):
         return tuple(field.name for field in self.signature.outputs)
 
     def _refuse_action(self, reply: Reply, problem: str) -> None:
-        if reply.finish == "length":
-            problem += (
-                f" The reply was also cut off at its cap of {self._transcript.cap:,} tokens: "
-                "write less."
-            )
+        problem += self._cut_off(reply)
         self._failures += 1
         self.run.trace.emit(events.ActionRefused, self.id, turn=self.iterations, problem=problem)
         self._transcript.say("repair", prompt.repair(problem, self.run.config.dialect))
+
+    def _cut_off(self, reply: Reply) -> str:
+        """What a problem of a reply says besides, when the cap of the reply explains it."""
+        if reply.finish != "length":
+            return ""
+        cap = self._transcript.cap
+        return f" The reply was also cut off at its cap of {cap:,} tokens: write less."
 
     def _check_failures(self) -> None:
         cap = self._limits.max_errors
@@ -151,11 +154,11 @@ class ReplCall(Call):
 
     # Cells ------------------------------------------------------------------------------------
 
-    async def _execute(self, action: Exec) -> Output | None:
+    async def _execute(self, action: Exec, reply: Reply) -> Output | None:
         self.cell_number += 1
         where = {"turn": self.iterations, "cell": self.cell_number}
         check = guard.check(action.code)
-        problem = str(check.syntax) if check.syntax else None
+        problem = f"{check.syntax}\n{self._cut_off(reply)}".rstrip() if check.syntax else None
         self.run.trace.emit(
             events.CodeChecked, self.id, problem=problem, warnings=check.warnings, **where
         )
@@ -340,7 +343,7 @@ class ReplCall(Call):
             action = Final(reply.text.strip())
         if isinstance(action, Final):
             return self._validated(action.value, "final")
-        output = await self._execute(action)
+        output = await self._execute(action, reply)
         self.ended_by = why
         if output is None:
             raise ValidationFailed(self._problems) if self._problems else stop
