@@ -31,7 +31,13 @@ OBEYED = {chr(c) for c in (*range(32), *range(0x7F, 0xA0))} - {"\n", "\t"} | {"\
 def console(width: int = 100, height: int = 30, encoding: str = "utf-8") -> Console:
     raw = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
     return Console(
-        file=raw, width=width, height=height, color_system=None, markup=False, highlight=False
+        file=raw,
+        width=width,
+        height=height,
+        color_system=None,
+        force_terminal=False,
+        markup=False,
+        highlight=False,
     )
 
 
@@ -212,9 +218,14 @@ def test_the_tree_needs_neither_colour_nor_unicode() -> None:
     tree = LiveTree(where)
     trace = Trace("r", sinks=[tree])
     start(trace)
-    child(trace, "0.1")
-    finish(trace, "0.1")
-    assert "+ 0.1 done" in drawn(tree, where)
+    child(trace, "0.1", "größer?")
+    ask(trace, "0.1", 1)
+    child(trace, "0.2")
+    finish(trace, "0.2")
+    trace.emit(events.CellStarted, "0", turn=1, cell=1, code="x = 'é…'")
+    text = drawn(tree, where)
+    assert "+ 0.2 done" in text
+    assert "* 0.1 asking" in text and "gr??er?" in text
 
 
 def test_nothing_of_a_model_moves_the_cursor_in_the_tree() -> None:
@@ -371,6 +382,17 @@ def test_verbose_is_plain_whatever_a_model_or_a_cell_writes() -> None:
         trace.emit(events.Logged, "0", message=ATTACK, level="warning")
 
     assert not OBEYED & set(lines_of(happen))
+
+
+def test_what_a_model_writes_cannot_pretend_to_be_a_line_of_ours() -> None:
+    def happen(trace: Trace) -> None:
+        start(trace)
+        problem = "no\n[0] finished by submitted"
+        trace.emit(events.OutputRefused, "0", turn=2, problems=(problem,), source="final")
+        trace.emit(events.CellStarted, "0", turn=1, cell=1, code=problem)
+        trace.emit(events.CodeExecuted, "0", turn=1, cell=1, stdout=problem)
+
+    assert not any(line.startswith("[0] finished") for line in lines_of(happen).splitlines())
 
 
 def test_a_stream_shows_the_roots_text_only_and_ends_its_line() -> None:

@@ -79,12 +79,13 @@ class Asking:
 
 
 def _interact(names: dict[str, Any], banner: str) -> None:
+    from importlib import import_module
     from importlib.util import find_spec
 
     if find_spec("IPython") is not None:
-        from IPython import start_ipython  # type: ignore[import-not-found]
-
-        start_ipython(argv=["--no-banner", "--no-confirm-exit"], user_ns=names)
+        typer.echo(banner, err=True)
+        arguments = ["--no-banner", "--no-confirm-exit"]
+        import_module("IPython").start_ipython(argv=arguments, user_ns=names)
         return
     import code
     import readline  # noqa: F401 - line editing comes with the import

@@ -54,7 +54,7 @@ def doctor(
     is 1 when that fails. Keys are named, never shown. No network is used.
     """
     from rlm.cli import exits, terminal
-    from rlm.sinks.wording import plain
+    from rlm.sinks.wording import one_line
 
     findings = examine(log_dir)
     if as_json:
@@ -65,7 +65,7 @@ def doctor(
         style = {"ok": "green", "note": "yellow", "bad": "red"}
         for finding in findings:
             console.print(f"{finding.state:<5}", style=style[finding.state], end="")
-            console.print(f"{finding.name:<{wide}}  {plain(finding.text)}", soft_wrap=True)
+            console.print(f"{finding.name:<{wide}}  {one_line(finding.text)}", soft_wrap=True)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(exits.FAILURE)
 

@@ -43,10 +43,9 @@ def exit_code(result: Result[Any]) -> int:
 
 def complain(message: str, hint: str = "") -> None:
     """Write an error, in one or two lines, to stderr."""
-    from rlm.sinks.wording import plain
+    from rlm.sinks.wording import one_line
 
-    said = " ".join(plain(message).split())
-    sys.stderr.write(f"rlm: {said}\n" + (f"{hint}\n" if hint else ""))
+    sys.stderr.write(f"rlm: {one_line(message)}\n" + (f"{hint}\n" if hint else ""))
     sys.stderr.flush()
 
 

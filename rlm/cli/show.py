@@ -97,24 +97,24 @@ def _say_run(console: Console, result: Result[Any], path: Path) -> None:
     """Print the header: what was asked, how it ended, what it took."""
     from rlm import events
     from rlm.cli.asking import summary
-    from rlm.sinks.wording import first_line, plain
+    from rlm.sinks.wording import first_line, one_line
 
     started = result.trace.first(events.RunStarted)
     style = "green" if result.ok else "yellow" if result.needs_review else "red"
-    console.print(plain(f"{result.run_id}  {path}"), style="bold", soft_wrap=True)
+    console.print(one_line(f"{result.run_id}  {path}"), style="bold", soft_wrap=True)
     if started is not None:
         names = ", ".join(f"{m.name} ({m.role})" for m in started.models)
         root = result.trace.first(events.CallStarted)
         inputs = ", ".join(map(_input, root.inputs if root else ())) or "none"
         console.print(f"task     {first_line(started.task, 500)}", soft_wrap=True)
-        console.print(f"inputs   {plain(inputs)}", soft_wrap=True)
-        console.print(f"models   {plain(names)}", soft_wrap=True)
-        console.print(f"sandbox  {plain(started.sandbox)}", soft_wrap=True)
-    console.print(f"outcome  {plain(summary(result))}", style=style, soft_wrap=True)
+        console.print(f"inputs   {one_line(inputs)}", soft_wrap=True)
+        console.print(f"models   {one_line(names)}", soft_wrap=True)
+        console.print(f"sandbox  {one_line(started.sandbox)}", soft_wrap=True)
+    console.print(f"outcome  {one_line(summary(result))}", style=style, soft_wrap=True)
     if result.ended_by == "cut_off":
         console.print("         the log ends before the run did", style=style)
     for warning in result.warnings:
-        console.print(f"warning  {plain(warning)}", style="yellow", soft_wrap=True)
+        console.print(f"warning  {one_line(warning)}", style="yellow", soft_wrap=True)
 
 
 def _input(fact: InputFact) -> str:
@@ -169,15 +169,15 @@ def _few(views: list[CallView]) -> list[CallView]:
 def _call_line(view: CallView, prompts: dict[str, str]) -> Any:
     from rich.text import Text
 
-    from rlm.sinks.wording import cost_text, first_line, plain, seconds_text
+    from rlm.sinks.wording import cost_text, first_line, one_line, seconds_text
 
     style = {"finished": "green", "failed": "red"}.get(view.status, "yellow")
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{plain(view.id)} ")
+    text.append(f"{one_line(view.id)} ")
     text.append(view.status, style=style)
     cost = "from the cache" if view.cached else cost_text(view.cost)
     turns = f" · {view.iterations} turns" if view.route == "repl" else ""
-    text.append(f" {seconds_text(view.seconds)} · {cost}{turns} · {plain(view.model)}")
+    text.append(f" {seconds_text(view.seconds)} · {cost}{turns} · {one_line(view.model)}")
     said = f"{view.error.type}: {view.error.message}" if view.error else view.task
     said = said or prompts.get(view.id, "")
     return text.append(f" · {first_line(said, 120)}" if said else "", style="dim")
@@ -200,9 +200,11 @@ def _say_call(console: Console, view: CallView, turns: list[TurnView], *, full: 
 
 
 def _say_turn(console: Console, call: str, turn: TurnView, *, lines: int) -> None:
-    from rlm.sinks.wording import plain
+    from rlm.sinks.wording import one_line
 
-    console.print(plain(f"[{call}] turn {turn.number}: {turn.kind or 'no action'}"), style="bold")
+    console.print(
+        one_line(f"[{call}] turn {turn.number}: {turn.kind or 'no action'}"), style="bold"
+    )
     _block(console, _prose(turn.reasoning), lines, style="italic dim")
     _code(console, turn.code, lines)
     for warning in turn.warnings:

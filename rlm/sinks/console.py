@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rlm import events
 from rlm.events import Delta, Event
 from rlm.sinks.tree import Node, RunTree
-from rlm.sinks.wording import cost_text, count_text, plain, seconds_text
+from rlm.sinks.wording import cost_text, count_text, one_line, seconds_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -101,7 +101,7 @@ class LiveTree:
         with self._lock:
             root = self._tree.root
             if root is None:
-                return Text("starting …", style="dim")
+                return Text("starting", style="dim")
             top = Tree(self._head(root), guide_style="dim", highlight=False)
             self._grow(top, root, max(self._console.height - 4, 2))
             return top
@@ -126,20 +126,25 @@ class LiveTree:
     def _head(self, root: Node) -> Text:
         tree = self._tree
         text = self._glyph(root)
-        parts = [plain(root.model), self._turn(root), seconds_text(tree.seconds), self._spent()]
+        parts = [
+            self._said(root.model),
+            self._turn(root),
+            seconds_text(tree.seconds),
+            self._spent(),
+        ]
         parts += [f"{tree.llm_calls:,} calls", f"{count_text(tree.tokens)} tokens"]
         text.append(self._dot().join(part for part in parts if part), style="bold")
         if not tree.status:
             text.append(f"\n{root.state} ", style=_LOOKS[root.state][2])
-            text.append(plain(root.doing), style="dim")
+            text.append(self._said(root.doing), style="dim")
         elif tree.status != "completed" or root.doing:
             said = f"{tree.status.replace('_', ' ')}: ended by {tree.ended_by}"
-            text.append(f"\n{plain(said)}", style="yellow" if root.state == "done" else "red")
+            text.append(f"\n{self._said(said)}", style="yellow" if root.state == "done" else "red")
         return text
 
     def _line(self, node: Node, wide: int) -> Text:
         text = self._glyph(node)
-        text.append(f"{plain(node.id):<{wide}} ")
+        text.append(f"{self._said(node.id):<{wide}} ")
         text.append(f"{node.state:<8} ", style=_LOOKS[node.state][2])
         took = seconds_text(self._tree.seconds_of(node)) if node.state != "waiting" else ""
         text.append(f"{took:>6} ")
@@ -147,8 +152,8 @@ class LiveTree:
             text.append(f"{cost_text(node.total_cost)} ")
         if node.route == "repl":
             text.append(f"{self._turn(node)} ")
-        said = [plain(node.model)]
-        said += [plain(s) for s in (node.doing, node.task) if s and s != node.model][:1]
+        said = [self._said(node.model)]
+        said += [self._said(s) for s in (node.doing, node.task) if s and s != node.model][:1]
         text.append(self._dot().join(said), style="dim")
         return text
 
@@ -165,6 +170,10 @@ class LiveTree:
         fine, coarse, style = _LOOKS[node.state]
         text = Text(no_wrap=True, overflow="crop" if self._ascii else "ellipsis")
         return text.append(f"{coarse if self._ascii else fine} ", style=style)
+
+    def _said(self, text: str) -> str:
+        said = one_line(text)
+        return said.encode("ascii", "replace").decode() if self._ascii else said
 
     def _turn(self, node: Node) -> str:
         limit = self._tree.limits.get("max_iterations")

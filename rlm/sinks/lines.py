@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rlm import events
 from rlm.events import Delta, Event
-from rlm.sinks.wording import cost_text, excerpt, first_line, plain, seconds_text
+from rlm.sinks.wording import cost_text, excerpt, first_line, one_line, plain, seconds_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +96,7 @@ class Verbose:
             self._block("no output", "→ ", "dim")
 
     def _say(self, call: str, text: str, style: str = "") -> None:
-        self._print(f"[{plain(call)}] {plain(text)}", style)
+        self._print(f"[{one_line(call)}] {one_line(text)}", style)
 
     def _block(self, text: str, mark: str, style: str) -> None:
         if text:

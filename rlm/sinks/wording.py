@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-__all__ = ["cost_text", "count_text", "excerpt", "first_line", "plain", "seconds_text"]
+__all__ = ["cost_text", "count_text", "excerpt", "first_line", "one_line", "plain", "seconds_text"]
 
 
 def _visible() -> dict[int, str]:
@@ -35,6 +35,11 @@ def plain(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_VISIBLE)
+
+
+def one_line(text: str) -> str:
+    """Return the text as one plain line, so that it cannot pretend to be a line of ours."""
+    return " ".join(plain(text).split())
 
 
 def first_line(text: str, width: int = 200) -> str:

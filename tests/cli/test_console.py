@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
-from cli.shell import rlm
+from cli.shell import environment, rlm
 
 
 def test_rr76_the_console_has_ask_rlm_model_and_the_last_result(tmp_path: Path) -> None:
@@ -37,3 +39,20 @@ def test_the_console_needs_a_model(tmp_path: Path) -> None:
     done = rlm("console", cwd=tmp_path)
     assert done.returncode == 2
     assert "RLM_MODEL" in done.stderr
+
+
+def test_ipython_is_used_where_it_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "IPython.py").write_text(
+        "def start_ipython(argv, user_ns):\n    print(sorted(user_ns), user_ns['model'])\n", "utf-8"
+    )
+    program = "import sys; sys.path.insert(0, '.'); from rlm.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "console", "-m", "offline/needle"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "['ask', 'model', 'rlm'] offline/needle\n", done.stderr

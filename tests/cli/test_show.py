@@ -12,6 +12,12 @@ from rlm.cli.app import run_app
 OBEYED = {chr(c) for c in (*range(32), *range(0x7F, 0xA0))} - {"\n"} | {"\u202e"}
 
 
+@pytest.fixture(autouse=True)
+def in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert run_app(["show", *arguments]) == 0
     return capsys.readouterr().out
