@@ -192,6 +192,12 @@ class ReplCall(Call):
             self.run.trace.emit(
                 events.SessionLost, self.id, cell=self.cell_number, reason=error.message
             )
+        for name in execution.files:
+            file = self.inputs.get(name)
+            if isinstance(file, File):
+                self.run.trace.emit(
+                    events.FileRead, self.id, cell=self.cell_number, name=name, size=file.size
+                )
         self.run.trace.emit(
             events.CodeExecuted,
             self.id,
@@ -273,10 +279,10 @@ class ReplCall(Call):
 
     # What the Bridge asks for -----------------------------------------------------------------
 
-    def submit(self, value: Any) -> None:
-        """Take an offered output, or raise ValidationFailed."""
+    def submit(self, value: Any, *, named: bool) -> None:
+        """Take an offered output, perhaps by the names of its fields, or raise ValidationFailed."""
         try:
-            self._accepted = self._validated(value, "submit")
+            self._accepted = self._validated(value, "submit", named)
         except ValidationFailed as error:
             self._problems = error.problems
             raise
@@ -285,8 +291,10 @@ class ReplCall(Call):
         """The turns so far: code, output, value and error of each."""
         return self._turns
 
-    def _validated(self, value: Any, source: str) -> Output:
+    def _validated(self, value: Any, source: str, named: bool = False) -> Output:
         try:
+            if named:
+                self._check_names(value)
             output = self._offered = self.signature.coerce(value)
             if self._is_root:
                 output = validate(output, self.run.config.validators)
@@ -305,6 +313,14 @@ class ReplCall(Call):
             events.OutputSubmitted, self.id, turn=self.iterations, output=fields, source=source
         )
         return output
+
+    def _check_names(self, fields: Mapping[str, Any]) -> None:
+        """Refuse misnamed fields: the only text field would else take the whole record as JSON."""
+        known = ", ".join(self._names)
+        unknown = [f"there is no output {n!r}; the outputs are: {known}" for n in fields
+                   if n not in self._names]  # fmt: skip
+        if unknown or not fields:
+            raise ValidationFailed(unknown or [f"submit() was given nothing; it takes {known}"])
 
     def _check_size(self, fields: Mapping[str, Any]) -> None:
         cap = self._limits.max_result_bytes

@@ -50,6 +50,7 @@ class File:
         self._room = room
         self._starts = [0]  # the character that each window begins with, as far as known
         self._recent: OrderedDict[int, str] = OrderedDict()
+        self.was_read = False
 
     @property
     def text(self) -> str:
@@ -214,6 +215,7 @@ class File:
         return place
 
     def _pread(self, start: int, size: int) -> Any:
+        self.was_read = True
         pieces = []
         while size > 0:
             piece = os.pread(self._fd, size, start)

@@ -49,7 +49,9 @@ class Session:
         self._bridge.before_call = self._flush
         self._inputs = {f"place:{name}": value for name, value in inputs.items()}
         self._cells = Cells(self._shield, self._check_answer)
+        sys.modules["__main__"] = self._cells.module
         self._captures = [self._capture("stdout", 1), self._capture("stderr", 2)]
+        self._unread: dict[int, tuple[str, File]] = {}
         self._history: Any = None
         self._submit: Any = None
 
@@ -93,6 +95,9 @@ class Session:
             for name, value in message["variables"].items()
         }
         self._share(variables)
+        for name, value in variables.items():
+            if isinstance(value, File):
+                self._unread.setdefault(id(value), (name, value))
         self._provide(names, message.get("signatures", {}), message.get("outputs", []))
         self._cells.namespace.update(variables)
         bridge.objects.update(self._inputs)
@@ -138,13 +143,18 @@ class Session:
         for capture in self._captures:
             capture.begin(message["output_bytes"])
         told = self._cells.run(code)
-        told["t"], told["n"] = "done", message["n"]
+        told["t"], told["n"], told["files"] = "done", message["n"], self._just_read()
         blobs = Blobs()
         for capture in self._captures:
             kept = capture.end()
             told[capture.name] = encode(kept.text(), blobs)
             told[f"{capture.name}_chars"] = kept.chars
         self._bridge.send(told, blobs.pieces)
+
+    def _just_read(self) -> list[str]:
+        """Return the names of the files that were read for the first time in this session."""
+        read = [key for key, (_, file) in self._unread.items() if file.was_read]
+        return [self._unread.pop(key)[0] for key in read]
 
     def _accept(self) -> None:
         """The host has taken the output: let nothing of the cell run on, not even its handlers."""

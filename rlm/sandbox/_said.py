@@ -32,6 +32,7 @@ def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: flo
         value=None if value is None else value[:kept],
         error=None if error is None else _error(error),
         variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
+        files=tuple(str(name)[:500] for name in done["files"][:_MOST_VARIABLES]),
         seconds=seconds,
     )
 

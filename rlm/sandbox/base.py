@@ -85,6 +85,7 @@ class Execution:
 
     `stdout` and `stderr` are bounded; `stdout_chars` and `stderr_chars` are their true lengths.
     `value` is the repr of the last expression. `variables` are those that are new or changed.
+    `files` are the input files that were read for the first time in this session.
     `seconds` is the cell's own time, without what the host took to answer.
     """
 
@@ -95,6 +96,7 @@ class Execution:
     value: str | None = None
     error: CellError | None = None
     variables: tuple[Variable, ...] = ()
+    files: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
