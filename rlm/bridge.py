@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import hashlib
 import json
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 
 from rlm import events
 from rlm.call import error_fact
-from rlm.errors import PolicyViolation, RLMError, ToolError
+from rlm.errors import PolicyViolation, ToolError
 from rlm.run import Run
 from rlm.sandbox.base import Functions
 from rlm.signature import plain
@@ -35,8 +34,8 @@ class Caller(Protocol):
         """The cell that runs now."""
         ...
 
-    def submit(self, value: Any) -> None:
-        """Take an offered output, or raise ValidationFailed."""
+    def submit(self, value: Any, *, named: bool) -> None:
+        """Take an offered output, perhaps by the names of its fields, or raise ValidationFailed."""
         ...
 
     def earlier_turns(self) -> list[dict[str, Any]]:
@@ -85,16 +84,13 @@ class Bridge:
         crossing = _Crossing(number)
         try:
             value = await do(crossing, *args, **kwargs)
-        except asyncio.CancelledError as error:
-            trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(error))
-            raise
-        except RLMError as error:
-            trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(error))
-            raise
         except TypeError as error:  # arguments that the function does not take
             problem = ToolError(f"{name}: {error}")
             trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(problem))
             raise problem from None
+        except BaseException as error:  # whatever it is, each crossing has its ending
+            trace.emit(events.BridgeReturned, call, bridge=number, error=error_fact(error))
+            raise
         trace.emit(events.BridgeReturned, call, bridge=number, value=crossing.recorded)
         return value
 
@@ -164,7 +160,8 @@ class Bridge:
     # The run ----------------------------------------------------------------------------------
 
     async def _submit(self, crossing: _Crossing, *values: Any, **fields: Any) -> None:
-        self._caller.submit(values[0] if values and not fields else fields)
+        positional = bool(values) and not fields
+        self._caller.submit(values[0] if positional else fields, named=not positional)
 
     async def _budget(self, crossing: _Crossing) -> dict[str, Any]:
         report = self._run.budget.report()
