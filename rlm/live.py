@@ -27,12 +27,14 @@ class AsyncStream:
         self._came: asyncio.Queue[Event | Delta | None] = asyncio.Queue()
         self._program = prepare(self._came.put_nowait)
         self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(self._ended)
 
     async def _run(self) -> Result[Any]:
-        try:
-            return await self._program()
-        finally:
-            self._came.put_nowait(None)
+        return await self._program()
+
+    def _ended(self, task: asyncio.Task[Result[Any]]) -> None:
+        self._program.result.trace.close()  # it is open still when the run was never begun
+        self._came.put_nowait(None)
 
     async def __aiter__(self) -> AsyncIterator[Event | Delta]:
         while (item := await self._came.get()) is not None:
