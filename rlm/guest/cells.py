@@ -5,7 +5,6 @@ import __future__
 
 import ast
 import linecache
-import sys
 import traceback
 import types
 from typing import Any, Callable
@@ -14,7 +13,7 @@ from .errors import CellTimeout, Submitted
 from .interrupts import Shield
 from .previews import describe, preview
 
-__all__ = ["Cells"]
+__all__ = ["Cells", "split"]
 
 _VALUE_CHARS = 20_000
 _MESSAGE_CHARS = 4_000
@@ -29,18 +28,19 @@ for _name in __future__.all_feature_names:
 class Cells:
     """Runs cells in one namespace, that of a module named `__main__`.
 
-    `after` runs when a cell has come to its end, as a part of it.
+    `after` runs when a cell has come to its end, as a part of it; `suffix` tells the cells of
+    several sessions in one process apart.
     """
 
-    def __init__(self, shield: Shield, after: Callable[[], None]) -> None:
+    def __init__(self, shield: Shield, after: Callable[[], None], suffix: str = "") -> None:
         self._shield = shield
         self._after = after
-        self._module = types.ModuleType("__main__")
-        self.namespace: dict[str, Any] = self._module.__dict__
+        self._suffix = suffix
+        self.module = types.ModuleType("__main__")
+        self.namespace: dict[str, Any] = self.module.__dict__
         self._given: dict[str, int] = {}
         self._loop: Any = None
         self._count = 0
-        sys.modules["__main__"] = self._module
 
     def give(self, name: str, value: Any) -> None:
         """Put something into the namespace that is no variable of the cells'."""
@@ -62,17 +62,24 @@ class Cells:
     def run(self, code: str) -> dict[str, Any]:
         """Run one cell and return its value, error and new variables as plain JSON values."""
         self._count += 1
-        name = f"<cell {self._count}>"
+        name = self._name(self._count)
         lines = code.splitlines(keepends=True)
         linecache.cache[name] = (len(code), None, lines, name)
-        linecache.cache.pop(f"<cell {self._count - _KEPT_SOURCES}>", None)
+        linecache.cache.pop(self._name(self._count - _KEPT_SOURCES), None)
         before = self._marks()
         try:
-            parts = _compile(code, name)
+            parts = self.compile(code, name)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
             return {"value": None, "error": _syntax_error(error, lines), "variables": []}
         value, error_told = self._run_guarded(parts, name, lines)
         return {"value": value, "error": error_told, "variables": self._changed(before)}
+
+    def compile(self, code: str, name: str) -> list[types.CodeType]:
+        """Return the code objects of a cell, to be run one after the other."""
+        return split(ast.parse(code, name), name)
+
+    def _name(self, number: int) -> str:
+        return f"<cell {number}{self._suffix}>"
 
     def _run_guarded(self, parts: list[Any], name: str, lines: list[str]) -> Any:
         value: Any = None
@@ -124,9 +131,8 @@ def _mark(value: Any) -> Any:
     return (id(value), len(value)) if type(value) in (list, dict, set, bytearray) else id(value)
 
 
-def _compile(code: str, name: str) -> list[types.CodeType]:
-    """Return the code of the statements and, apart, that of a last expression."""
-    tree = ast.parse(code, name)
+def split(tree: ast.Module, name: str) -> list[types.CodeType]:
+    """Compile the statements and, apart, a last expression."""
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     parts = [compile(tree, name, "exec", flags, dont_inherit=True)] if tree.body else []
