@@ -15,6 +15,8 @@ import pytest
 
 from cli.shell import PROGRAM, environment, rlm
 from rlm import events
+from rlm.cli.app import run_app
+from rlm.cli.models import KEYS
 from rlm.limits import Limits
 from rlm.result import Result
 from rlm.testing import LoopbackServer
@@ -336,13 +338,26 @@ def test_exit_1_means_that_the_run_ended_without_an_answer(folder: Path) -> None
     ],
 )
 def test_exit_2_means_misuse_and_the_line_names_it(
-    folder: Path, arguments: list[str], said: str
+    folder: Path,
+    arguments: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = rlm("run", QUESTION, "-m", "offline/needle", *arguments, cwd=folder)
+    monkeypatch.chdir(folder)
+    for name in (*KEYS, "RLM_DEBUG", "RLM_SUB_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    assert run_app(["run", QUESTION, "-m", "offline/needle", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert 1 <= len(err.splitlines()) <= 2
+
+
+def test_misuse_in_a_process_of_its_own_is_the_same(folder: Path) -> None:
+    done = rlm("run", QUESTION, "-c", "missing.txt", "-m", "offline/needle", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert 1 <= len(done.stderr.splitlines()) <= 2
-    assert "Traceback" not in done.stderr
+    assert done.stderr == "rlm: there is no file 'missing.txt'\n"
 
 
 def test_rlm_debug_shows_the_traceback(folder: Path) -> None:
