@@ -1,4 +1,4 @@
-"""Doubles to test programs with: a scripted LM, and a server that speaks as the providers do."""
+"""Doubles to test with: a scripted LM, a sandbox in memory, a server that speaks as they do."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlm.lm.scripted import ScriptedLM
     from rlm.testing._script import Fault, ServerReply, ServerRequest
+    from rlm.testing.memory import InMemorySandbox
     from rlm.testing.server import LoopbackServer
 
-__all__ = ["Fault", "LoopbackServer", "ScriptedLM", "ServerReply", "ServerRequest"]
+__all__ = [
+    "Fault",
+    "InMemorySandbox",
+    "LoopbackServer",
+    "ScriptedLM",
+    "ServerReply",
+    "ServerRequest",
+]
 
 _HOMES = {
     "Fault": "rlm.testing._script",
+    "InMemorySandbox": "rlm.testing.memory",
     "LoopbackServer": "rlm.testing.server",
     "ScriptedLM": "rlm.lm.scripted",
     "ServerReply": "rlm.testing._script",

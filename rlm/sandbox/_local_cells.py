@@ -1,0 +1,118 @@
+"""Cells that run in a thread of this process, and what they find in their namespace."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import itertools
+import linecache
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rlm.guest import functions
+from rlm.guest.cells import Cells, split
+from rlm.guest.output import Capture
+from rlm.sandbox._local_ticks import TICK, Ticker, Ticks
+from rlm.sandbox.base import OpenOptions
+
+__all__ = ["Kit", "MakeCells", "ThreadCells"]
+
+_numbers = itertools.count(1)
+
+
+class Kit:
+    """What cells are made with: when to stop, where output goes, what `random` starts from."""
+
+    def __init__(self, ticker: Ticker, stdout: Capture, stderr: Capture, seed: int) -> None:
+        self.ticker = ticker
+        self.stdout = stdout
+        self.stderr = stderr
+        self.seed = seed
+
+    def print(self, *values: Any, file: Any = None, **how: Any) -> None:
+        """Print to the session's own output; `sys.stdout` is the process's."""
+        builtins.print(*values, file=self.stdout if file is None else file, **how)
+
+    def help(self, thing: Any = None) -> None:
+        """Print the documentation of a thing."""
+        import pydoc
+
+        if isinstance(thing, (str, type(None))):
+            self.stdout.write("help(thing) prints its documentation; show_vars() lists variables\n")
+            return
+        shown = pydoc.render_doc(thing, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
+        self.stdout.write(shown)
+
+
+class ThreadCells(Cells):
+    """Cells with builtins of their own; a subclass says which, and may rewrite the code."""
+
+    def __init__(self, kit: Kit) -> None:
+        super().__init__(kit.ticker, self._check_answer, f" of session {next(_numbers)}")
+        self.kit = kit
+        self.history: Any = None
+        self._submit: Any = None
+        self.namespace["__builtins__"] = {
+            **self.builtins(),
+            **functions.BUILTINS,
+            "print": kit.print,
+            "help": kit.help,
+        }
+        self.namespace[TICK] = kit.ticker.tick
+
+    def builtins(self) -> dict[str, Any]:
+        """Return what cells find without importing anything."""
+        raise NotImplementedError
+
+    def prepare(self, tree: ast.Module) -> ast.Module:
+        """Return the tree to run; SyntaxError when it must not run."""
+        return tree
+
+    def compile(self, code: str, name: str) -> list[types.CodeType]:
+        """Return the code objects of a cell, with ticks in it."""
+        return split(Ticks().visit(self.prepare(ast.parse(code, name))), name)
+
+    def provide(
+        self,
+        call: functions.Call,
+        names: Mapping[str, Any],
+        options: OpenOptions,
+        variables: Mapping[str, Any],
+    ) -> None:
+        """Fill the namespace with the functions of the run and the variables of the session."""
+        ticker = self.kit.ticker
+        made = {
+            **functions.queries(call),
+            **functions.typed(call),
+            **functions.outputs(call, options.outputs, lambda: ticker.submitted, ticker.accept),
+            **functions.local(call, self.own),
+        }
+        made.update(functions.aliases(made, self.namespace))
+        self._submit, self.history = made["submit"], made["history"]
+        signatures = dict(options.signatures)
+        for name in names:
+            if name in signatures or name not in made:
+                signature, doc = signatures.get(name, ("(*args, **kwargs)", ""))
+                made[name] = functions.tool(call, name, signature, doc)
+        for name, value in made.items():
+            self.give(name, value)
+        self.give("answer", {"content": "", "ready": False})
+        self.namespace.update(variables)
+
+    def _check_answer(self) -> None:
+        """Submit what a cell left in `answer`, the way of other runtimes."""
+        answer = self.namespace.get("answer")
+        if isinstance(answer, dict) and answer.get("ready") and "content" in answer:
+            answer["ready"] = False
+            self._submit(answer["content"])
+
+    def close(self) -> None:
+        """Let go of what the cells have left in this process."""
+        for number in range(1, self._count + 1):
+            linecache.cache.pop(self._name(number), None)
+        if self._loop is not None:
+            self._loop.close()
+
+
+MakeCells = Callable[[Kit], ThreadCells]

@@ -1,0 +1,74 @@
+"""What a session in this process is given: immutable values themselves, all others as copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlm.guest.files import File
+from rlm.guest.values import NotPortable, decode, encode
+from rlm.sandbox._inputs import VariableBlobs
+
+__all__ = ["Given", "SealedFile"]
+
+_IMMUTABLE = (str, bytes, int, float, bool, type(None))
+
+
+class SealedFile(File):
+    """A File that a cell can read, and neither make nor point elsewhere."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("a cell cannot make a File; its files are among the inputs")
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], fd: int, room: int | None) -> SealedFile:
+        """Return the file of an entry, on a descriptor that stays the caller's."""
+        made = cls.__new__(cls)
+        File.__init__(made, entry["name"], entry["type"], entry["size"], fd, room)
+        return made
+
+    def close(self) -> None:
+        """Nothing can be read any more."""
+        self._fd = -1
+
+
+class Given:
+    """A value that sessions get, each its own copy; `label` names it in the error when it cannot.
+
+    Raises NotPortable. The descriptors of files in it are open until `close`.
+    """
+
+    def __init__(self, label: str, value: Any) -> None:
+        self.value = value
+        self._tree: Any = None
+        self._blob = b""
+        self._blobs = VariableBlobs()
+        self._files: list[SealedFile] = []
+        if type(value) in _IMMUTABLE:
+            return
+        try:
+            self._tree = encode(value, self._blobs)
+        except NotPortable as error:
+            self.close()
+            raise NotPortable(f"{label}: {error}") from None
+        self._blob = b"".join(self._blobs.pieces)
+        self._blobs.pieces.clear()
+
+    def copy(self, memory_mb: int | None) -> Any:
+        """Return what a cell sees; a file in it reads at most `memory_mb` at once."""
+        if type(self.value) in _IMMUTABLE:
+            return self.value
+        room = None if memory_mb is None else memory_mb << 20
+
+        def open_file(entry: Mapping[str, Any]) -> SealedFile:
+            made = SealedFile.of(entry, self._blobs.fds[entry["fd"]], room)
+            self._files.append(made)
+            return made
+
+        return decode(self._tree, self._blob, None, open_file)
+
+    def close(self) -> None:
+        """Close the files in it."""
+        for file in self._files:
+            file.close()
+        self._blobs.close()
