@@ -1,0 +1,127 @@
+"""The long tests: many sessions, many trees with faults, many replies. Run by `make soak`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from soak.sizes import times
+
+import rlm
+from rlm.reply import Exec, Final, ParseError, parse
+from rlm.sandbox.base import CellLimits, OpenOptions
+from rlm.sandbox.process import ProcessSandbox
+from rlm.testing import LoopbackServer
+
+pytestmark = pytest.mark.soak
+
+PRICES = {"root": (1, 10), "sub": (1, 10)}
+
+
+def _children() -> set[str]:
+    own = str(os.getpid())
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[1] == own:
+            found.add(stat.parent.name)
+    return found
+
+
+def test_thousands_of_sessions_leave_nothing_behind() -> None:
+    draw = random.Random(1)
+    before, descriptors = _children(), len(os.listdir("/proc/self/fd"))
+
+    async def one(place: object, number: int) -> None:
+        options = OpenOptions(seed=number)
+        async with place.open({"n": number}, {}, options) as session:  # type: ignore[attr-defined]
+            cell = asyncio.create_task(session.execute("while n % 3 == 0: pass\nn * 2"))
+            if number % 3 == 0:
+                await asyncio.sleep(draw.random() * 0.02)
+                cell.cancel()
+                await asyncio.gather(cell, return_exceptions=True)
+            else:
+                assert (await cell).value == str(number * 2)
+
+    async def main() -> None:
+        async with ProcessSandbox().start({}, CellLimits()) as place:
+            for start in range(0, times(5000), 10):
+                await asyncio.gather(*(one(place, start + i) for i in range(10)))
+
+    asyncio.run(main())
+    assert _children() <= before
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+
+
+@pytest.mark.parametrize("seed", range(times(40)))
+def test_a_tree_with_faults_never_spends_more_than_its_purse(seed: int) -> None:
+    draw = random.Random(seed)
+    width = draw.randint(2, 12)
+    cell = f"```repl\nrs = parallel_queries(*[f'part {{i}}' for i in range({width})])\nlen(rs)\n```"
+    script = {
+        "replies": [
+            {"when": {"last_contains": "part "}, "reply": "word " * draw.randint(1, 400)},
+            {"when": {"contains": "Cell 1"}, "reply": "```repl\nsubmit(answer='done')\n```"},
+            {"when": {"contains": "last request"}, "reply": "```final\ndone\n```"},
+        ],
+        "default": cell,
+        "faults": {"rate": 0.2, "seed": seed, "kinds": [{"status": 500}, "reset", "malformed"]},
+    }
+    cap = Decimal(str(round(draw.uniform(0.02, 0.5), 3)))
+    with LoopbackServer(script, prices=PRICES) as server:
+        names = [rlm.Model(f"openai/{name}", base_url=server.openai_url) for name in PRICES]
+        result = rlm.completion(
+            "How much?",
+            context="text " * 1000,
+            model=names[0],
+            sub_model=names[1],
+            prices={f"openai/{name}": price for name, price in PRICES.items()},
+            limits={
+                "max_cost_usd": cap,
+                "max_concurrency": draw.choice([1, 4, 16]),
+                "max_output_tokens": 1000,
+            },
+        )
+        assert server.billed.dollars <= cap
+        assert result.cost is not None
+        assert result.cost >= server.billed.dollars
+
+
+def test_any_text_is_an_action_or_a_sentence_for_the_model() -> None:
+    draw = random.Random(3)
+    pieces = [
+        "```",
+        "repl\n",
+        "python\n",
+        "final\n",
+        '{"action":',
+        '"exec"',
+        '"code":',
+        "}",
+        "{",
+        "\n",
+    ]
+    pieces += [
+        "<rlm-code>",
+        "</rlm-code>",
+        "<rlm-final>",
+        "FINAL(",
+        ")",
+        "x = 1",
+        "'",
+        '"',
+        "<think>",
+    ]
+    for _ in range(times(200_000)):
+        text = "".join(draw.choice(pieces) for _ in range(draw.randint(0, 14)))
+        try:
+            assert isinstance(parse(text), (Exec, Final))
+        except ParseError as problem:
+            assert str(problem)
