@@ -41,6 +41,7 @@ class ReplCall(Call):
         self.cell_number = 0
         self._turns: list[dict[str, Any]] = []
         self._accepted: Output | None = None
+        self._defect: Exception | None = None
         self._offered: Output | None = None
         self._problems: list[str] = []
         self._failures = 0
@@ -167,6 +168,8 @@ class ReplCall(Call):
             execution = await self._run_cell(action.code, where)
         else:
             execution = Execution()
+        if self._defect is not None:  # of a validator: no model can mend it
+            raise self._defect
         if self._accepted is not None:
             self.ended_by = "submitted"
             return self._accepted
@@ -285,6 +288,9 @@ class ReplCall(Call):
             self._accepted = self._validated(value, "submit", named)
         except ValidationFailed as error:
             self._problems = error.problems
+            raise
+        except Exception as error:
+            self._defect = error
             raise
 
     def earlier_turns(self) -> list[dict[str, Any]]:
