@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rlm import events
 from rlm.errors import ConfigurationError
 from rlm.files import File
 from rlm.limits import Limits
+from rlm.tools.base import Tool
 from rlm.trace import BLOB_OVER, Trace
 
-__all__ = ["check_limits", "keep_large"]
+__all__ = ["check_limits", "check_names", "keep_large"]
 
 _PIECE = 1 << 20
+
+
+_NEEDED = frozenset(("submit", "llm_query", "parallel_queries", "predict", "parallel_predict"))
+_OWN = _NEEDED | {"budget", "history", "log"}
+
+
+def check_names(inputs: Iterable[str], tools: Iterable[Tool]) -> None:
+    """Raise ConfigurationError when an input or a tool would hide what cells need by that name."""
+    given = set(inputs)
+    for name in sorted(given & _NEEDED):
+        raise ConfigurationError(
+            f"an input called {name!r} would hide the function of that name: rename it"
+        )
+    for name in (tool.name for tool in tools):
+        if name in _OWN or name in given:
+            other = "function" if name in _OWN else "input"
+            raise ConfigurationError(
+                f"a tool called {name!r} would hide the {other} of that name: rename it"
+            )
 
 
 def check_limits(inputs: Mapping[str, Any], limits: Limits) -> None:

@@ -15,7 +15,7 @@ from rlm._version import __version__
 from rlm.call import error_fact
 from rlm.errors import Aborted, BudgetExceeded, RunError
 from rlm.files import File
-from rlm.inputs import check_limits, keep_large
+from rlm.inputs import check_limits, check_names, keep_large
 from rlm.loop import ReplCall, tool_fact
 from rlm.redaction import Redactor
 from rlm.result import Result
@@ -48,6 +48,8 @@ def prepare(
     inputs = contract.check_inputs(input)
     limits = resolve.limits(options.get("limits"))
     check_limits(inputs, limits)
+    tools = resolve.tools(options.get("tools"))
+    check_names(inputs, tools)
     seed = options.get("seed")
     config = RunConfig(
         signature=contract,
@@ -56,7 +58,7 @@ def prepare(
         roster=resolve.roster(options, limits),
         sandbox=resolve.sandbox(options.get("sandbox")),
         limits=limits,
-        tools=resolve.tools(options.get("tools")),
+        tools=tools,
         validators=tuple(options.get("validators") or ()),
         dialect=resolve.dialect(options.get("dialect")),
         seed=secrets.randbits(32) if seed is None else int(seed),

@@ -103,6 +103,8 @@ class SubCalls:
         At most `at_once` run at the same time, and no more than may be asked anyway. Items that
         are equal to an earlier one come last: by then the cache has their replies.
         """
+        if at_once is not None and not (isinstance(at_once, int) and at_once > 0):
+            raise ToolError(f"max_concurrency = {at_once!r}: give a number of at least 1")
         outcomes: list[Reply] = [{} for _ in items]
         places = iter(_repeats_last(items))
 
@@ -155,6 +157,8 @@ class SubCalls:
         level, deepest = parent.depth + 1, run.limits.max_depth
         if level > deepest or (recursive and level == deepest):
             raise BudgetExceeded("max_depth", level, deepest)
+        if not isinstance(sample, int):
+            raise ToolError(f"sample = {sample!r}: give a whole number")
         chosen = run.roster.get(model)
         run.budget.count_sub_call()
         common: dict[str, Any] = {

@@ -84,6 +84,8 @@ def typed(call: Call) -> dict[str, Any]:
         max_concurrency: int | None = None,
     ) -> Batch:
         """Make one typed sub-call a row of inputs, at once; a failed row is a falsy Failure."""
+        if isinstance(rows, (str, Mapping)):
+            raise TypeError("parallel_predict() takes a list of rows, each a dict of the inputs")
         named = _given(model=model, max_concurrency=max_concurrency)
         replies = call("parallel_predict", (signature, list(rows)), named)
         return Batch(outcome(reply) for reply in replies)
