@@ -9,13 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from soak.sizes import times
 
 import rlm
 from rlm.reply import Exec, Final, ParseError, parse
 from rlm.sandbox.base import CellLimits, OpenOptions
 from rlm.sandbox.process import ProcessSandbox
 from rlm.testing import LoopbackServer
+from soak.sizes import times
 
 pytestmark = pytest.mark.soak
 
