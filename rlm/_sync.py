@@ -19,7 +19,16 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
     Where a loop already runs in this thread the coroutine gets a thread and a loop of its own,
     and this thread waits. Ctrl-C cancels the coroutine, which ends in good order.
     """
-    return _in_a_thread(work) if _is_running() else asyncio.run(work)
+    outcome: list[T] = []
+
+    async def body() -> None:  # its own result would be written out by asyncio, in a repr
+        outcome.append(await work)
+
+    if _is_running():
+        _in_a_thread(body())
+    else:
+        asyncio.run(body())
+    return outcome[0]
 
 
 def _is_running() -> bool:
@@ -30,14 +39,13 @@ def _is_running() -> bool:
     return True
 
 
-def _in_a_thread(work: Coroutine[Any, Any, T]) -> T:
-    outcome: list[T] = []
+def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
     failure: list[BaseException] = []
     context = contextvars.copy_context()
 
     def body() -> None:
         try:
-            outcome.append(context.run(asyncio.run, work))
+            context.run(asyncio.run, work)
         except BaseException as error:
             failure.append(error)
 
@@ -46,4 +54,3 @@ def _in_a_thread(work: Coroutine[Any, Any, T]) -> T:
     thread.join()
     if failure:
         raise failure[0]
-    return outcome[0]

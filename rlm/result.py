@@ -41,12 +41,9 @@ class Result(Generic[T]):
     @cached_property
     def ending(self) -> events.CallFinished | events.CallFailed | None:
         """How the root ended."""
-        found = [
-            e
-            for e in self.trace.events
-            if isinstance(e, events.CallFinished | events.CallFailed) and e.call == "0"
-        ]
-        return found[-1] if found else None
+        ends: Any = (events.CallFinished, events.CallFailed)
+        found: events.CallFinished | events.CallFailed | None = self.trace.last(*ends, call="0")
+        return found
 
     @cached_property
     def _start(self) -> events.RunStarted | None:
@@ -166,7 +163,8 @@ class Result(Generic[T]):
     @property
     def seconds(self) -> float:
         """How long the run took."""
-        return self.trace.events[-1].t if self.trace.events else 0.0
+        last = self.trace.last(events.Event)
+        return last.t if last else 0.0
 
     @cached_property
     def llm_calls(self) -> int:

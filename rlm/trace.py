@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 
 from rlm.errors import ConfigurationError
 from rlm.events import SCHEMA_VERSION, Delta, Event, read_event
@@ -55,7 +55,7 @@ class Trace:
         # A long run has many events: as bytes they are a tenth of the size, and no work for the
         # garbage collector. They become models again when somebody looks.
         self._lines: list[bytes] = []
-        self._read: list[Event] = []
+        self._read: dict[int, Event] = {}
         self.damaged: str = ""
         self.skipped: list[str] = []
         self._sinks = list(sinks)
@@ -73,7 +73,7 @@ class Trace:
             call=call,
             seq=len(self._lines),
             at=datetime.now(UTC),
-            type=_WORDS[kind] if kind in _WORDS else _word(kind),
+            type=_WORDS.get(kind) or _word(kind),
             t=round(time.monotonic() - self._began, 6),
             **fields,
         )
@@ -144,9 +144,7 @@ class Trace:
     @property
     def events(self) -> list[Event]:
         """All events so far, in order."""
-        for line in self._lines[len(self._read) :]:
-            self._read.append(read_event(json.loads(line)))
-        return self._read
+        return [self._event(place) for place in range(len(self._lines))]
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -156,16 +154,36 @@ class Trace:
 
     def of(self, *kinds: type[E], call: str | None = None) -> list[E]:
         """Return the events of these types, of one call or of all."""
-        return [e for e in self.events if isinstance(e, kinds) and (call is None or e.call == call)]
+        return list(self._find(range(len(self._lines)), kinds, call))
 
     def first(self, *kinds: type[E], call: str | None = None) -> E | None:
         """Return the first event of these types, or `None`."""
-        return next(iter(self.of(*kinds, call=call)), None)
+        return next(self._find(range(len(self._lines)), kinds, call), None)
 
     def last(self, *kinds: type[E], call: str | None = None) -> E | None:
         """Return the last event of these types, or `None`."""
-        found = self.of(*kinds, call=call)
-        return found[-1] if found else None
+        return next(self._find(reversed(range(len(self._lines))), kinds, call), None)
+
+    def _find(
+        self, places: Iterable[int], kinds: tuple[type[E], ...], call: str | None
+    ) -> Iterator[E]:
+        """Look at lines as bytes first: of a long trace few become models."""
+        words = [_word(kind) for kind in kinds]
+        marks = [f'"type":"{word}"'.encode() for word in words] if all(words) else [b""]
+        where = b"" if call is None else f'"call":{json.dumps(call)}'.encode()
+        for place in places:
+            line = self._lines[place]
+            if where not in line or not any(mark in line for mark in marks):
+                continue
+            event = self._event(place)
+            if isinstance(event, kinds) and (call is None or event.call == call):
+                yield event
+
+    def _event(self, place: int) -> Event:
+        found = self._read.get(place)
+        if found is None:
+            found = self._read[place] = read_event(from_json(self._lines[place]))
+        return found
 
     def to_jsonl(self) -> str:
         """Return all events as JSON, one a line, with large values in place."""
@@ -199,8 +217,8 @@ class Trace:
             if b'"$ref"' in line:
                 fields = _without_blobs(fields, blobs)
             event = read_event(fields)
+            self._read[len(self._lines)] = event
             self._lines.append(event.__pydantic_serializer__.to_json(event, exclude_unset=True))
-            self._read.append(event)
         except (ValueError, KeyError, TypeError, OSError) as error:
             self.skipped.append(f"line {number}: {type(error).__name__}: {str(error)[:200]}")
 
@@ -209,9 +227,10 @@ _WORDS: dict[type[Event], str] = {}
 
 
 def _word(kind: type[Event]) -> str:
-    word: str = kind.model_fields["type"].annotation.__args__[0]  # type: ignore[union-attr]
-    _WORDS[kind] = word
-    return word
+    """Return the `type` of an event, or `""` for a class that has many."""
+    if kind not in _WORDS:
+        _WORDS[kind] = "".join(get_args(kind.model_fields["type"].annotation))
+    return _WORDS[kind]
 
 
 def _spelled_out(value: Any) -> Any:

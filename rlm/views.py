@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 from rlm import events
 from rlm.trace import Trace
@@ -49,11 +49,14 @@ class CallView:
 
 
 Paid = events.ModelReplied | events.ModelLost | events.ModelRetried
+_PAID: Any = get_args(Paid)
+_ENDS: Any = (events.CallFinished, events.CallFailed)
 
 
 def paid_events(trace: Trace) -> list[Paid]:
     """Return the events that tell what a request cost or may have cost."""
-    return [e for e in trace.events if isinstance(e, Paid)]
+    found: list[Paid] = trace.of(*_PAID)
+    return found
 
 
 def turns_of(trace: Trace, call: str) -> list[TurnView]:
@@ -61,9 +64,7 @@ def turns_of(trace: Trace, call: str) -> list[TurnView]:
     replies = {e.ask: e for e in trace.of(events.ModelReplied, call=call)}
     found: dict[int, dict[str, Any]] = {}
     reasoning = ""
-    for e in trace.events:
-        if e.call != call:
-            continue
+    for e in trace.of(events.Event, call=call):
         if isinstance(e, events.MessageAdded) and e.ask is not None and e.ask in replies:
             reasoning = replies[e.ask].reasoning or replies[e.ask].text
         turn = found.setdefault(e.turn, {}) if isinstance(e, _IN_TURN) else {}
@@ -96,9 +97,7 @@ _IN_TURN = (
 
 def calls_of(trace: Trace) -> list[CallView]:
     """Return the nodes of the recursion tree, parents before children."""
-    ends = {
-        e.call: e for e in trace.events if isinstance(e, events.CallFinished | events.CallFailed)
-    }
+    ends = {e.call: e for e in trace.of(*_ENDS)}
     paid: dict[str, list[Paid]] = {}
     for e in paid_events(trace):
         paid.setdefault(e.call, []).append(e)
