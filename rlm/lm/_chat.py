@@ -194,7 +194,8 @@ class Answer:
     def _as_billed(self, error: ProviderError) -> ProviderError:
         """Return an error that came inside an answer: work was done, or the cap was the cause."""
         error.usage = self._usage
-        error.may_be_billed = self.began
+        refused = error.http_status is not None and error.http_status < 500
+        error.may_be_billed = self.began or not refused  # work failed, though accepted with 200
         if self._finish == "length" and not error.retryable:
             return ReplyCutOff(str(error), **self._facts)
         return error
