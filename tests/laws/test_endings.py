@@ -236,30 +236,25 @@ def test_any_misuse_in_a_cell_keeps_the_laws(tmp_path: Path, call: str) -> None:
     assert result.ok
 
 
-class NoPlace:
-    """A sandbox that cannot be had."""
+class NoSandbox:
+    """A sandbox that cannot be had, as is found out when it starts."""
 
     name = "none"
 
-    def start(self, inputs: Any, limits: Any) -> Any:
+    def start(self, inputs: Any, limits: Any) -> NoSandbox:
+        return self
+
+    async def __aenter__(self) -> Any:
+        await asyncio.sleep(0)
         raise SandboxError("no sandbox is left on this machine")
+
+    async def __aexit__(self, *error: object) -> None:
+        raise AssertionError("it was never entered")
 
 
 def test_a_sandbox_that_cannot_be_had_ends_the_run_with_its_error(tmp_path: Path) -> None:
-    class Late(NoPlace):
-        def start(self, inputs: Any, limits: Any) -> Any:
-            from contextlib import asynccontextmanager
-
-            @asynccontextmanager
-            async def place() -> Any:
-                await asyncio.sleep(0)
-                raise SandboxError("no sandbox is left on this machine")
-                yield
-
-            return place()
-
     with ScriptedLM([cell("1")]) as lm:
-        result = checked(rlm.completion("Go", model=lm, sandbox=Late(), log_dir=tmp_path))
+        result = checked(rlm.completion("Go", model=lm, sandbox=NoSandbox(), log_dir=tmp_path))
     assert result.status == "sandbox_error"
     assert "no sandbox is left" in str(result.error)
 
