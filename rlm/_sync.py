@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Coroutine
@@ -41,16 +42,37 @@ def _is_running() -> bool:
 
 def _in_a_thread(work: Coroutine[Any, Any, None]) -> None:
     failure: list[BaseException] = []
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+    stopped, ended = threading.Event(), threading.Event()
     context = contextvars.copy_context()
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        running.append((asyncio.get_running_loop(), task))
+        if stopped.is_set() and task is not None:
+            task.cancel()
+        await work
 
     def body() -> None:
         try:
-            context.run(asyncio.run, work)
+            context.run(asyncio.run, main())
         except BaseException as error:
             failure.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=body, name="rlm", daemon=True)
     thread.start()
+    try:
+        ended.wait()  # a join that was interrupted takes the thread for ended
+    except BaseException:  # Ctrl-C in a notebook: what nobody waits for must not go on spending
+        stopped.set()
+        for loop, task in running:
+            if task is not None:
+                with contextlib.suppress(RuntimeError):  # it has ended by itself
+                    loop.call_soon_threadsafe(task.cancel)
+        ended.wait()
+        raise
     thread.join()
     if failure:
         raise failure[0]

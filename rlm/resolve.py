@@ -213,15 +213,24 @@ def sandbox(given: Any) -> Sandbox:
     if given is None:
         given = "process"
     if not isinstance(given, str):
-        return given  # type: ignore[no-any-return] # a Sandbox by the port's word
+        return _place(given)
     makers = _sandboxes()
     if given in makers:
         return makers[given]()
     for made in entry_points(group="rlm.sandboxes"):
         if made.name == given:
-            return made.load()()  # type: ignore[no-any-return] # as it was registered
+            return _place(made.load()())
     known = ", ".join(sorted(makers))
     raise ConfigurationError(f"the sandbox {given!r} is not known; there are: {known}")
+
+
+def _place(given: Any) -> Sandbox:
+    if isinstance(given, type) or not isinstance(given, Sandbox):
+        raise ConfigurationError(
+            f"{given!r} is no sandbox: give a name such as 'process', or an object with name and "
+            "start"
+        )
+    return given
 
 
 def _sandboxes() -> dict[str, Callable[[], Sandbox]]:
@@ -262,7 +271,11 @@ def limits(given: Limits | Mapping[str, Any] | None) -> Limits:
     """Return the limits of a run."""
     if given is None:
         return Limits()
-    return given if isinstance(given, Limits) else Limits(**given)
+    if isinstance(given, Mapping):
+        return Limits(**given)
+    if not isinstance(given, Limits):
+        raise ConfigurationError(f"limits={given!r}: give rlm.Limits(…) or a dict of limits")
+    return given
 
 
 def dialect(given: str | None) -> Dialect:
@@ -277,4 +290,8 @@ def sinks(given: Any) -> Sequence[Callable[..., None]]:
     """Return the sinks of a run: none, one, or several."""
     if given is None:
         return ()
-    return (given,) if callable(given) else tuple(given)
+    found = (given,) if callable(given) else tuple(given)
+    for sink in found:
+        if not callable(sink):
+            raise ConfigurationError(f"on_event={sink!r}: give a function of an event")
+    return found

@@ -50,8 +50,7 @@ def configure(**options: Any) -> None:
     Raises ConfigurationError for an unknown name. `rlm.RLM(…)` holds defaults without touching
     the process's.
     """
-    check_names(options)
-    _defaults.update(options)
+    _defaults.update(_checked(options))
 
 
 def reset() -> None:
@@ -68,16 +67,27 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run: the later layer wins, and all win over `configure`."""
     found = dict(_defaults)
     for layer in layers:
-        check_names(layer)
-        found |= layer
+        found |= _checked(layer)
     return found
 
 
-def check_names(options: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError when an option is unknown."""
+_LISTS = frozenset(("models", "tools", "validators", "tags", "on_event"))
+
+
+def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options whose names are known, with lists that can be read more than once."""
     known = Options.__annotations__
     for name in options:
         if name not in known:
             raise ConfigurationError(
                 f"unknown option {name!r}; the options are: {', '.join(known)}"
             )
+    return {name: _kept(name, value) for name, value in options.items()}
+
+
+def _kept(name: str, value: Any) -> Any:
+    if name not in _LISTS or value is None or (name == "on_event" and callable(value)):
+        return value
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name}={value!r} is no list: write {name}=[…]")
+    return tuple(value)

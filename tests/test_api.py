@@ -578,6 +578,7 @@ def test_other_names_of_sub_calls() -> None:
         ({"models": [3]}, r"3 is no model"),
         ({"limits": {"max_cost_usd": 1}, "prices": {"scripted/root": "free"}}, r"'free'"),
         ({"tools": [3]}, r"3 is no tool"),
+        ({"tools": 3}, r"tools=3 is no list"),
         ({"tools": [len, len]}, r"two tools are called 'len'"),
         ({"tools": [lambda: 1]}, r"not '<lambda>': give name="),
     ],

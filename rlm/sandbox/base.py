@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 __all__ = [
     "CellError",
@@ -134,6 +134,7 @@ class Place(Protocol):
         ...
 
 
+@runtime_checkable
 class Sandbox(Protocol):
     """A kind of place for generated code: a frozen configuration that runs may share."""
 
