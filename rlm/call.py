@@ -73,6 +73,16 @@ class Call(ABC):
         self._children = 0
         self._cost: Decimal | None = Decimal(0)
 
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the root of the tree."""
+        return self.parent is None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the output fields."""
+        return tuple(field.name for field in self.signature.outputs)
+
     @abstractmethod
     async def _answer(self) -> Output:
         """Do what this kind of call does."""
