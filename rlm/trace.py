@@ -214,6 +214,8 @@ class Trace:
     def _read_line(self, number: int, line: bytes, blobs: Path) -> None:
         try:
             fields = json.loads(line)
+            if not isinstance(fields, dict):
+                raise ValueError("an event is a JSON object")
             if b'"$ref"' in line:
                 fields = _without_blobs(fields, blobs)
             event = read_event(fields)
