@@ -11,8 +11,9 @@ from rlm import events
 from rlm.errors import ConfigurationError
 from rlm.files import File
 from rlm.limits import Limits
+from rlm.prompt import describe
 from rlm.tools.base import Tool
-from rlm.trace import BLOB_OVER, Trace
+from rlm.trace import Trace
 
 __all__ = ["check_limits", "check_names", "keep_large"]
 
@@ -124,17 +125,13 @@ class _Counted:
 
 
 def _pieces(value: Any) -> Iterator[bytes] | None:
-    """Return a large input in pieces, or `None` for one that the trace tells in full."""
+    """Return a file, text or bytes in pieces, or `None` for what the trace tells in full."""
     if isinstance(value, File):
         return _read(value)
-    if isinstance(value, str) and len(value) > BLOB_OVER:
-        return (
-            value[start : start + _PIECE].encode("utf-8", "surrogatepass")
-            for start in range(0, len(value), _PIECE)
-        )
-    if isinstance(value, (bytes, bytearray)) and len(value) > BLOB_OVER:
-        return (bytes(value[s : s + _PIECE]) for s in range(0, len(value), _PIECE))
-    return None
+    if not isinstance(value, (str, bytes, bytearray)) or describe("", value).value is not None:
+        return None
+    parts = (value[start : start + _PIECE] for start in range(0, len(value), _PIECE))
+    return (p.encode("utf-8", "surrogatepass") if isinstance(p, str) else bytes(p) for p in parts)
 
 
 def _read(file: File) -> Iterator[bytes]:
