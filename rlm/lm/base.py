@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from rlm.errors import ConfigurationError
 from rlm.usage import Price, Usage
 
 __all__ = ["LM", "Delta", "Finish", "Message", "Model", "OnDelta", "Reply", "Request", "Role"]
@@ -109,7 +110,8 @@ class Model(BaseModel):
 
     `name` is what `resolve` understands (`"gemini/gemini-3-pro"`, `"openai/gpt-5-mini"`, any name
     that litellm knows); `base_url` points an `openai/…` name at another compatible server.
-    `price` and `window` (tokens) replace what the price table says.
+    `price` and `window` (tokens) replace what the price table says. Raises ConfigurationError for
+    an unknown option or an impossible value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +130,12 @@ class Model(BaseModel):
     """Further parameters of the provider, sent as they are."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        super().__init__(name=name, **options)
+        try:
+            super().__init__(name=name, **options)
+        except ValidationError as error:  # without the values: one of them is a key
+            told = "; ".join(f"{p['loc'][0]}: {p['msg']}" for p in error.errors())
+            known = ", ".join(type(self).model_fields)
+            raise ConfigurationError(f"Model({name!r}): {told} (it takes {known})") from None
 
     def __repr_args__(self) -> Any:
         for key, value in super().__repr_args__():
