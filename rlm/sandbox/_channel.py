@@ -7,39 +7,89 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rlm.guest.wire import Frame, Frames, WireError, pack
 
-__all__ = ["Channel"]
+__all__ = ["MAX_BLOB_FROM_GUEST", "Channel", "Cutter", "Line", "OnFrame", "OnLost"]
 
 _CHUNK = 256 * 1024
 MAX_BLOB_FROM_GUEST = 1024 * 1024 * 1024
 
+OnFrame = Callable[[Frame], None]
+OnLost = Callable[[str], None]
 
-class Channel:
-    """Frames over a connected socket that it owns.
+
+class Cutter(Protocol):
+    """Cuts a stream of bytes into frames; raises WireError where it is none."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take the next bytes and return the frames that they complete."""
+        ...
+
+
+class Line(ABC):
+    """Frames to and from one other side, over whatever carries its bytes.
 
     `on_frame` takes what arrives. `on_lost` is called once, when the other side is gone or has
     broken the protocol, with the reason; not after `close`.
     """
 
+    def __init__(self, on_frame: OnFrame, on_lost: OnLost, frames: Cutter | None = None) -> None:
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._frames = Frames(max_blob=MAX_BLOB_FROM_GUEST) if frames is None else frames
+        self._open = True
+
+    @abstractmethod
+    def send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
+        """Send a frame; what does not fit now goes when it can."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the other side; nothing arrives any more."""
+
+    def take(self, data: bytes) -> None:
+        """Take bytes that have arrived and pass on the frames that they complete."""
+        try:
+            frames = self._frames.feed(data)
+        except WireError as error:
+            self.lose(f"it broke the protocol: {error}")
+            return
+        for frame in frames:
+            if not self._open:
+                return
+            try:
+                self._on_frame(frame)
+            except (WireError, ValueError, TypeError, LookupError, OverflowError) as error:
+                self.lose(f"it broke the protocol: {type(error).__name__}: {error}")
+
+    def lose(self, reason: str) -> None:
+        """The other side is gone, or is not to be listened to any more."""
+        if self._open:
+            self.close()
+            self._on_lost(reason)
+
+
+class Channel(Line):
+    """Frames over a connected socket that it owns."""
+
     def __init__(
         self,
         sock: socket.socket,
-        on_frame: Callable[[Frame], None],
-        on_lost: Callable[[str], None],
+        on_frame: OnFrame,
+        on_lost: OnLost,
+        frames: Cutter | None = None,
     ) -> None:
+        super().__init__(on_frame, on_lost, frames)
         sock.setblocking(False)
         self._sock = sock
-        self._on_frame = on_frame
-        self._on_lost = on_lost
-        self._frames = Frames(max_blob=MAX_BLOB_FROM_GUEST)
         self._queue: deque[tuple[memoryview, Sequence[int]]] = deque()
+        self._emptied: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._open = True
         self._loop.add_reader(sock, self._read)
 
     def send(
@@ -57,6 +107,13 @@ class Channel:
                 fds = ()
         self._write()
 
+    async def drained(self) -> None:
+        """Wait until everything has been sent, or cannot be sent any more."""
+        if self._queue:
+            if self._emptied is None:
+                self._emptied = self._loop.create_future()
+            await asyncio.shield(self._emptied)
+
     def close(self) -> None:
         """Close the socket; nothing arrives any more."""
         if self._open:
@@ -65,11 +122,12 @@ class Channel:
             self._loop.remove_writer(self._sock)
             self._sock.close()
             self._queue.clear()
+            self._all_sent()
 
-    def _lose(self, reason: str) -> None:
-        if self._open:
-            self.close()
-            self._on_lost(reason)
+    def _all_sent(self) -> None:
+        emptied, self._emptied = self._emptied, None
+        if emptied is not None:
+            emptied.set_result(None)
 
     def _write(self) -> None:
         try:
@@ -91,6 +149,8 @@ class Channel:
             # the reader still has to take what the other side said before it went
             self._queue.clear()
         self._loop.remove_writer(self._sock)
+        if self._emptied is not None:
+            self._all_sent()
 
     def _read(self) -> None:
         try:
@@ -98,20 +158,9 @@ class Channel:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._lose(f"the connection broke: {error}")
+            self.lose(f"the connection broke: {error}")
             return
-        if not data:
-            self._lose("")
-            return
-        try:
-            frames = self._frames.feed(data)
-        except WireError as error:
-            self._lose(f"it broke the protocol: {error}")
-            return
-        for frame in frames:
-            if not self._open:
-                return
-            try:
-                self._on_frame(frame)
-            except (WireError, ValueError, TypeError, LookupError, OverflowError) as error:
-                self._lose(f"it broke the protocol: {type(error).__name__}: {error}")
+        if data:
+            self.take(data)
+        else:
+            self.lose("")

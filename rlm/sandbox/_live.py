@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from rlm.errors import RLMError, RunError, SandboxError, ToolError
 from rlm.guest.values import Blobs, decode, encode
 from rlm.guest.wire import VERSION, Frame, WireError
-from rlm.sandbox._channel import Channel
+from rlm.sandbox._channel import Line
 from rlm.sandbox._clock import CellClock
 from rlm.sandbox._inputs import VariableBlobs
 from rlm.sandbox._said import execution
@@ -51,35 +50,32 @@ class Live:
         self._output_size = 0
         self._overdue = False
         self._reason = ""
-        self._channel: Channel | None = None
+        self._line: Line | None = None
         self._life: Life | None = None
         self.lost = False
 
     async def bind(self, message: dict[str, Any], blobs: VariableBlobs) -> None:
         """Fork, bind, and wait until the guest is ready."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._channel = Channel(ours, self._on_frame, self._on_lost)
-            self._life = self._zygote.open(theirs, blobs.fds)
-            self._life.gone.add_done_callback(lambda gone: self._on_lost(""))
-            self._waiting = self._loop.create_future()
-            self._channel.send(message, blobs.pieces)
-            try:
-                async with asyncio.timeout(_OPEN_SECONDS):
-                    ready = await self._waiting
-            except (_Lost, TimeoutError):
-                code = await self._end()
-                raise SandboxError(
-                    f"a session did not start: {_cause(code, self._reason)}"
-                ) from None
-            finally:
-                self._waiting = None
+        self._life = await self._zygote.open(self._on_frame, self._on_lost, blobs.fds)
+        self._line = self._life.line
+        self._waiting = self._loop.create_future()
+        self._life.gone.add_done_callback(lambda gone: self._on_lost(""))
+        self._line.send(message, blobs.pieces)
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                ready = await self._waiting
+        except (_Lost, TimeoutError):
+            code = await self._end()
+            why = _cause(code, self._reason or self._life.why)
+            raise SandboxError(f"a session did not start: {why}") from None
+        finally:
+            self._waiting = None
         if ready["t"] != "ready" or ready.get("version") != VERSION:
             raise SandboxError("a session speaks another version of the wire")
 
     async def run(self, code: str) -> Execution:
         """Run one cell to its end, its time-out, or the end of the guest."""
-        assert self._channel is not None
+        assert self._line is not None
         self._cell += 1
         self._output, self._output_size = {"stdout": [], "stderr": []}, 0
         blobs = Blobs()
@@ -87,7 +83,7 @@ class Live:
         message["output_bytes"] = self._limits.output_bytes
         self._waiting = self._loop.create_future()
         self._clock.start(paused=bool(self._calls))
-        self._channel.send(message, blobs.pieces)
+        self._line.send(message, blobs.pieces)
         try:
             done: Execution = await self._waiting
             if self._interrupting is not None:
@@ -107,8 +103,8 @@ class Live:
     async def _end(self) -> int | None:
         self.lost = True
         self._clock.stop()
-        if self._channel is not None:
-            self._channel.close()
+        if self._line is not None:
+            self._line.close()
         tasks = list(self._calls.values())
         if self._interrupting is not None:
             tasks.append(self._interrupting)
@@ -136,8 +132,8 @@ class Live:
             raise WireError(f"it said {kind!r} out of turn")
 
     def _on_lost(self, reason: str) -> None:
-        if self._channel is not None:
-            self._channel.close()
+        if self._line is not None:
+            self._line.close()
         self.lost = True
         self._reason = self._reason or reason
         if self._waiting is not None and not self._waiting.done():
@@ -190,8 +186,8 @@ class Live:
             del self._calls[number]
         if not self._calls:
             self._clock.resume()
-        assert self._channel is not None
-        self._channel.send(answer, blobs.pieces if "value" in answer else ())
+        assert self._line is not None
+        self._line.send(answer, blobs.pieces if "value" in answer else ())
 
     def _call(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Awaitable[Any]:
         function = self._functions.get(name) if isinstance(name, str) else None

@@ -1,0 +1,130 @@
+"""A zygote that is a process of this machine, over a socket that passes descriptors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import rlm.guest
+from rlm.errors import SandboxError
+from rlm.guest.wire import VERSION
+from rlm.sandbox._channel import Channel, OnFrame, OnLost
+from rlm.sandbox._inputs import Staged
+from rlm.sandbox._zygote import Life, Zygote
+
+__all__ = ["ProcessZygote"]
+
+_LOADER = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from guest.__main__ import main;"
+    " del sys.path[0]; main()"
+)
+
+
+class ProcessZygote(Zygote):
+    """A zygote of this machine. `options` is its `bind` message without what only it knows."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._options = options
+        self._scratch = tempfile.mkdtemp(prefix="rlm-")
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        self._staged: Staged | None = None
+        self._channel: Channel | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def _start(self, inputs: Mapping[str, Any]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._channel = Channel(ours, self._on_frame, self._on_lost)
+            self._process = _spawn(theirs.fileno(), self._options["hash_seed"], self._complaints)
+        self.alive = True
+        self._staged = await asyncio.to_thread(Staged, inputs)
+        bind = {**self._options, "t": "bind", "version": VERSION, "scratch": self._scratch}
+        bind |= {"inputs": self._staged.values, "fds": len(self._staged.fds)}
+        self._channel.send(bind, (), self._staged.fds)
+
+    def _started(self) -> None:
+        if self._staged is not None:
+            self._staged.close()
+
+    async def open(self, on_frame: OnFrame, on_lost: OnLost, fds: Sequence[int]) -> Life:
+        """Fork a session, to which these descriptors go; they stay the caller's."""
+        assert self._channel is not None
+        ours, theirs = socket.socketpair()
+        life = self._born(Channel(ours, on_frame, on_lost))
+        with theirs:
+            passed = [theirs.fileno(), *fds]
+            self._channel.send({"t": "open", "id": life.number, "fds": len(passed)}, (), passed)
+            try:
+                await self._channel.drained()
+            except BaseException:
+                life.line.close()  # it ends when it finds nobody there
+                raise
+        return life
+
+    async def close(self) -> None:
+        """End the zygote and all of its sessions, and remove its folder."""
+        if self._channel is not None:
+            self._channel.close()
+        self._complaints.close()
+        self._bury()
+        if self._process is not None:
+            await asyncio.shield(asyncio.to_thread(_end, self._process, self._scratch))
+        else:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        assert self._channel is not None
+        self._channel.send(message)
+
+    def _end_by_force(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+
+    def _on_lost(self, reason: str) -> None:
+        self._complaints.seek(0)
+        said = self._complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        self._fail(f"the sandbox's process has ended; {said or reason or 'it said nothing'}")
+        self._bury()
+
+
+def _spawn(control: int, hash_seed: int, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a clean interpreter that runs the guest as a zygote on this descriptor."""
+    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    package = str(Path(rlm.guest.__file__).parent.parent)
+    command = [python, "-s", "-P", "-S", "-c", _LOADER, package, "zygote", str(control)]
+    environment = {"PYTHONHASHSEED": str(hash_seed), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            pass_fds=(control,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SandboxError(f"{python} cannot be started: {error}") from error
+
+
+def _end(process: subprocess.Popen[bytes], scratch: str) -> None:
+    """Wait for a zygote whose socket is closed: it kills its sessions and goes; then clean up."""
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(scratch)
