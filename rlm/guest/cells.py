@@ -13,7 +13,7 @@ from .errors import CellTimeout, Submitted
 from .interrupts import Shield
 from .previews import describe, preview
 
-__all__ = ["Cells", "split"]
+__all__ = ["Cells", "explain", "split"]
 
 _VALUE_CHARS = 20_000
 _MESSAGE_CHARS = 4_000
@@ -157,7 +157,7 @@ def _told(error: BaseException, name: str, lines: list[str]) -> dict[str, Any]:
         told["message"] = "exit() ended this cell; the session and its variables live on"
         return told
     told = _facts(error, _line(error, name), lines)
-    told["traceback"] = _traceback(error)
+    told["traceback"] = explain(error)
     if isinstance(error, CellTimeout):
         told["kind"] = "timeout"
     return told
@@ -199,7 +199,7 @@ def _awaited_line(coroutine: Any, name: str) -> int | None:
     return found
 
 
-def _traceback(error: BaseException) -> str:
+def explain(error: BaseException) -> str:
     """Return the traceback with the frames of cells only."""
     try:
         told = traceback.TracebackException.from_exception(error)
