@@ -28,8 +28,11 @@ def reply_key(model: str, request: Request) -> str:
         request.sample,
         request.extra,
     ]
-    text = json.dumps(decides, sort_keys=True, default=str, ensure_ascii=False)
+    text = _CANONICAL.encode(decides)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=str, ensure_ascii=False)
 
 
 class Cache:

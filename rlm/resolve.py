@@ -161,7 +161,11 @@ def _by_name(model: Model, known: _Known) -> LM:
         from rlm.lm.openai import OpenAILM
 
         return OpenAILM(
-            model.name, base_url=model.base_url, connections=known.connections, **common
+            model.name,
+            base_url=model.base_url,
+            api_key=model.api_key,
+            timeout=None,  # the run's own clock is enough
+            connections=known.connections,
         )
     for made in entry_points(group="rlm.lms"):
         if made.name == provider:

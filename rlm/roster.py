@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 from rlm.errors import PolicyViolation
@@ -40,7 +41,7 @@ class RosterModel:
     timeout: float | None = 600.0
     extra: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def price(self) -> Price | None:
         """The price that no LM of it exceeds, or `None` when one is unknown."""
         known = [price for price in self.prices if price is not None]
@@ -50,8 +51,9 @@ class RosterModel:
 
     def price_of(self, name: str) -> Price | None:
         """Return the price of the LM with this name."""
-        named = {lm.name: price for lm, price in zip(self.lms, self.prices, strict=True)}
-        return named.get(name)
+        return next(
+            (p for lm, p in zip(self.lms, self.prices, strict=True) if lm.name == name), None
+        )
 
     def request(
         self, messages: tuple[Message, ...], cap: int, *, sample: int = 0, stable: int = 0

@@ -235,16 +235,14 @@ def _typed(text: str, output: str, context: Any) -> Signature:
 
 
 def _episode(outcome: Outcome) -> dict[str, Any]:
+    """Return what the Episode is made of; what is not said is as of one plain completion."""
     fields = dict(outcome.output)
     value = next(iter(fields.values())) if len(fields) == 1 else fields
-    return {
-        "text": prompt.render(value),
-        "value": value,
-        "fields": list(fields),
-        "iterations": outcome.iterations,
-        "forced": outcome.forced,
-        "summary": outcome.summary,
-        "cost": outcome.cost,
-        "sources": [],
-        "route": outcome.route,
-    }
+    told: Reply = {"text": prompt.render(value), "fields": list(fields), "cost": outcome.cost}
+    if told["text"] is not value:
+        told["value"] = value
+    if outcome.iterations != 1:
+        told["iterations"] = outcome.iterations
+    if outcome.route != "completion":
+        told |= {"route": outcome.route, "forced": outcome.forced, "summary": outcome.summary}
+    return told

@@ -26,6 +26,7 @@ OWN_HOST = "api.openai.com"
 CAPS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 HINTS = ("stream_options", "response_format", "reasoning_effort")
 """Parameters that a server may lack: they are left out once it says so."""
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class OpenAILM:
@@ -34,7 +35,8 @@ class OpenAILM:
     `name` may carry the prefix `openai/`, which the wire does not. `base_url` is another
     compatible server (default: the variable OPENAI_BASE_URL, then OpenAI's own), `api_key`
     defaults to the variable OPENAI_API_KEY; only OpenAI's own host insists on one. Times are in
-    seconds. Adapters that are given the same `connections` share them.
+    seconds; `timeout=None` leaves the clock to the caller. Adapters that are given the same
+    `connections` share them.
 
     Raises ConfigurationError for a missing key or an address that is not http.
     """
@@ -45,7 +47,7 @@ class OpenAILM:
         *,
         base_url: str | None = None,
         api_key: str | None = None,
-        timeout: float = 600,
+        timeout: float | None = 600,
         connect_timeout: float = 10,
         headers: Mapping[str, str] | None = None,
         connections: Connections | None = None,
@@ -125,7 +127,7 @@ class OpenAILM:
         while True:
             async with session.post(
                 self._url,
-                data=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+                data=_JSON.encode(body).encode("utf-8", "replace"),
                 headers=self._headers,
                 proxy=self._proxy,
                 allow_redirects=False,  # a key goes to nobody but the host that was named

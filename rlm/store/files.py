@@ -43,9 +43,9 @@ class FileLog:
 
     def append(self, line: bytes) -> None:
         """Write one line."""
-        rest = memoryview(line)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        written = os.write(self._fd, line)
+        while written < len(line):
+            written += os.write(self._fd, line[written:])
 
     def put_blob(self, pieces: Iterable[bytes]) -> str:
         """Keep content once, under its hash; it is there whole or not at all."""
