@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lawful import checked
+from parts import cell
+
 import rlm
 from rlm.lm.scripted import ScriptedReply
 from rlm.testing import ScriptedLM
@@ -14,11 +17,6 @@ __all__ = ["CHEAP", "USED", "cell", "final", "probe", "run", "scripted", "sub", 
 
 CHEAP = Price.per_million(1, 2)
 USED = Usage(input_tokens=100, output_tokens=10)
-
-
-def cell(code: str) -> str:
-    """A reply that asks for one cell."""
-    return f"```repl\n{code.strip()}\n```"
 
 
 def final(answer: str) -> str:
@@ -42,10 +40,10 @@ def run(
     input: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> rlm.Result[Any]:
-    """Run by scripted replies, all of which must be asked for."""
+    """Run by scripted replies, all of which must be asked for; the trace is held to the laws."""
     given = {"text": "some text"} if input is None and signature == "text -> answer: str" else input
     with scripted(*replies) as lm:
-        return rlm.predict(signature, input=given, model=lm, **options)
+        return checked(rlm.predict(signature, input=given, model=lm, **options))
 
 
 def probe(code: str, **options: Any) -> Any:
