@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack, overload
 
 from rlm._sync import run_sync
 from rlm.errors import ConfigurationError
@@ -16,6 +16,24 @@ from rlm.signature import Signature
 __all__ = ["RLM", "acompletion", "apredict", "astream", "completion", "predict", "stream"]
 
 
+T = TypeVar("T")
+
+
+@overload
+def predict(
+    signature: type[T], *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
+) -> Result[T]: ...
+@overload
+def predict(
+    signature: tuple[type[Any], type[T]],
+    *,
+    input: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
+) -> Result[T]: ...
+@overload
+def predict(
+    signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
+) -> Result[Any]: ...
 def predict(
     signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
 ) -> Result[Any]:
@@ -23,12 +41,27 @@ def predict(
 
     `signature` is text (`"report, question -> answer: str, page: int"`), a class, a pair of
     pydantic models, or anything else that Signature.parse takes; `input` has a value for each
-    input field. The options are those of `rlm.settings.Options`. What is impossible raises
+    input field. `result.output` has the fields of a class that is given. The options are those of `rlm.settings.Options`. What is impossible raises
     ConfigurationError before anything is spent; everything else is on the Result.
     """
     return run_sync(apredict(signature, input=input, **options))
 
 
+@overload
+async def apredict(
+    signature: type[T], *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
+) -> Result[T]: ...
+@overload
+async def apredict(
+    signature: tuple[type[Any], type[T]],
+    *,
+    input: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
+) -> Result[T]: ...
+@overload
+async def apredict(
+    signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
+) -> Result[Any]: ...
 async def apredict(
     signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
 ) -> Result[Any]:

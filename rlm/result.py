@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from rlm import errors, events
 from rlm.errors import RunError
@@ -16,7 +16,7 @@ from rlm.views import CallView, TurnView, calls_of, paid_events, turns_of
 
 __all__ = ["Result", "error_from"]
 
-T = TypeVar("T", bound=Output)
+T = TypeVar("T")
 
 
 class Result(Generic[T]):
@@ -106,17 +106,24 @@ class Result(Generic[T]):
         return Signature.from_json((root.signature if root else None) or {})
 
     @cached_property
-    def _output(self) -> T | None:
+    def _output(self) -> Output | None:
         fields = None
         if isinstance(self.ending, events.CallFinished):
             fields = self.ending.output
         elif isinstance(self.ending, events.CallFailed):
             fields = self.ending.submitted
-        return None if fields is None else self.signature.restore(fields)  # type: ignore[return-value]
+        return None if fields is None else self.signature.restore(fields)
 
     @property
     def output(self) -> T:
-        """The validated output; raises the run's error when there is none."""
+        """The validated output; raises the run's error when there is none.
+
+        An Output, which is a mapping and has the fields of T as attributes.
+        """
+        return cast("T", self._existing)
+
+    @property
+    def _existing(self) -> Output:
         if self._output is None:
             raise self.error or RunError("the run has no output")
         return self._output
@@ -124,7 +131,7 @@ class Result(Generic[T]):
     @property
     def value(self) -> Any:
         """The value of the only output field; of several, the whole output."""
-        output = self.output
+        output = self._existing
         return next(iter(output.values())) if len(output) == 1 else output
 
     @property
