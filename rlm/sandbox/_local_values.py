@@ -27,6 +27,9 @@ class SealedFile(File):
         File.__init__(made, entry["name"], entry["type"], entry["size"], fd, room)
         return made
 
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{self!r} cannot be copied; it is the same everywhere")
+
     def close(self) -> None:
         """Nothing can be read any more."""
         self._fd = -1

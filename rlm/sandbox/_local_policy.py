@@ -1,0 +1,169 @@
+"""RestrictedPython's rewriting of a cell, extended to the Python that models write.
+
+Imported only by what runs such a cell: RestrictedPython is not needed otherwise.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, NoReturn
+
+from RestrictedPython.transformer import RestrictingNodeTransformer
+
+from rlm.sandbox._local_guards import MAGIC, REFUSED
+
+__all__ = ["restrict"]
+
+_PLAIN = frozenset(
+    name
+    for kind in (str, bytes, list, dict, set, tuple, int, float)
+    for name in dir(kind)
+    if not name.startswith("_") and name not in REFUSED
+)
+"""Attributes that are read without a guard: methods of plain values, the bulk of what is read."""
+
+
+def restrict(tree: ast.Module, name: str) -> ast.Module:
+    """Return the tree with guards in it; SyntaxError where no guard would help."""
+    guarded: ast.Module = _Policy(name).visit(tree)
+    return ast.fix_missing_locations(guarded)
+
+
+class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no types
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._classes: list[str] = []
+
+    def error(self, node: Any, info: str) -> NoReturn:
+        """Refuse the cell."""
+        line, column = getattr(node, "lineno", None), getattr(node, "col_offset", 0) + 1
+        message = f"the local sandbox does not allow this: {info}"
+        raise SyntaxError(message, (self._name, line, column, None))
+
+    def warn(self, node: Any, info: str) -> None:
+        """Nobody reads warnings here."""
+
+    def check_name(self, node: Any, name: str | None, allow_magic_methods: bool = False) -> None:
+        """Refuse the names of guards and of Python's own machinery; `_x` is a name as any."""
+        if name is None or not name.startswith("_") or name == "_":
+            return
+        if allow_magic_methods and self._classes and name in MAGIC:
+            return
+        if name.startswith("__") or name.endswith("_"):
+            self.error(node, f"the name {name}")
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        if not (node.id == "__name__" and isinstance(node.ctx, ast.Load)) and not (
+            node.id == "__slots__" and self._classes
+        ):
+            self.check_name(node, node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        self.node_contents_visit(node)
+        name = node.attr = self._mangled(node.attr)
+        if not isinstance(node.ctx, ast.Load):
+            if name.startswith("__"):
+                self.error(node, f"writing to the attribute {name}")
+            node.value = _call(node.value, "_write_", node.value)
+            return node
+        if name in _PLAIN:
+            return node
+        return _call(node, "_getattr_", node.value, ast.Constant(name))
+
+    def _mangled(self, name: str) -> str:
+        if self._classes and name.startswith("__") and not name.endswith("__"):
+            return f"_{self._classes[-1].lstrip('_')}{name}"
+        return name
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        self.node_contents_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            node.value = _call(node.value, "_write_", node.value)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        target, operator = node.target, ast.Constant(type(node.op).__name__)
+        if isinstance(target, ast.Name):
+            return self.node_contents_visit(node)
+        value = self.visit(node.value)
+        holder = self.visit(target.value)
+        if isinstance(target, ast.Attribute):
+            name = self._mangled(target.attr)
+            if name.startswith("__"):
+                self.error(node, f"writing to the attribute {name}")
+            begun = _call(node, "_augattr_", holder, ast.Constant(name))
+        else:
+            begun = _call(node, "_augitem_", holder, self._index(target.slice))
+        applied = ast.copy_location(ast.Call(begun, [operator, value], []), node)
+        return ast.copy_location(ast.Expr(applied), node)
+
+    def _index(self, index: ast.expr) -> ast.expr:
+        visited: ast.expr = self.visit(index)
+        if not isinstance(visited, ast.Slice):
+            return visited
+        parts = [
+            part or ast.Constant(None) for part in (visited.lower, visited.upper, visited.step)
+        ]
+        return _call(index, "_slice_", *parts)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        self.check_name(node, node.name)
+        if any(keyword.arg in ("metaclass", None) for keyword in node.keywords):
+            self.error(node, "a metaclass")
+        self._classes.append(node.name)
+        self.node_contents_visit(node)
+        self._classes.pop()
+        made = ast.copy_location(ast.Name("__metaclass__", ast.Load()), node)
+        node.keywords.append(ast.keyword("metaclass", made))
+        return node
+
+    def visit_FunctionDef(self, node: Any) -> Any:
+        self.check_name(node, node.name, allow_magic_methods=True)
+        self.check_function_argument_names(node)
+        return self.node_contents_visit(node)
+
+    def _names(self, node: Any) -> Any:
+        for name in node.names:
+            self.check_name(node, name)
+        return node
+
+    def _named(self, node: Any) -> Any:
+        """A pattern that binds a name."""
+        self.check_name(node, getattr(node, "name", None) or getattr(node, "rest", None))
+        return self.node_contents_visit(node)
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> Any:
+        for name in node.kwd_attrs:
+            self._readable(node, name)
+        return self.node_contents_visit(node)
+
+    def visit_MatchValue(self, node: ast.MatchValue) -> Any:
+        for part in ast.walk(node.value):  # a guard would make it no pattern any more
+            if isinstance(part, ast.Attribute):
+                self._readable(node, part.attr)
+            elif isinstance(part, ast.Name):
+                self.check_name(node, part.id)
+        return node
+
+    def _readable(self, node: Any, name: str) -> None:
+        if name.startswith("_") or name in REFUSED:
+            self.error(node, f"the attribute {name} in a pattern")
+
+    def _visit(self, node: Any) -> Any:
+        return self.node_contents_visit(node)
+
+    visit_Module = visit_Call = visit_Assign = visit_AnnAssign = _visit
+    visit_For = visit_AsyncFor = visit_comprehension = _visit
+    visit_With = visit_AsyncWith = visit_Await = _visit
+    visit_Match = visit_match_case = visit_MatchSingleton = _visit
+    visit_MatchSequence = visit_MatchOr = _visit
+    visit_MatchAs = visit_MatchStar = visit_MatchMapping = _named
+    visit_Global = visit_Nonlocal = _names
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+
+def _call(where: ast.AST, name: str, *args: Any) -> ast.Call:
+    function = ast.copy_location(ast.Name(name, ast.Load()), where)
+    return ast.copy_location(ast.Call(function, list(args), []), where)

@@ -1,0 +1,61 @@
+"""Restricted code in the host's own process: no start-up cost, and no wall."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rlm.errors import ConfigurationError
+from rlm.sandbox._local_place import thread_place
+from rlm.sandbox.base import CellLimits, Place
+
+__all__ = ["LocalSandbox"]
+
+_MISSING = ["memory limit", "time limit inside C code", "isolation from the host process"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSandbox:
+    """Runs cells in a thread of this process, rewritten by RestrictedPython. It is never a wall.
+
+    For trusted prompts and tests: it keeps honest code from accidents, such as files, the network,
+    modules other than a few harmless ones. Restrictions inside a language have been escaped from
+    again and again; code that somebody else may have a say in belongs into `process` or `docker`.
+
+    A cell's time is checked in its loops and functions, so what runs long inside of C
+    (`sum(range(10**11))`, a pattern that backtracks) is not stopped, and holds up this whole
+    process; nothing bounds memory. `max_steps` ends a cell after so many loop turns and calls,
+    the same on every machine.
+    """
+
+    max_steps: int | None = None
+
+    name: ClassVar[str] = "local"
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.max_steps < 1:
+            raise ConfigurationError(f"max_steps = {self.max_steps!r}: it must be at least 1")
+
+    def start(
+        self, inputs: Mapping[str, Any], limits: CellLimits
+    ) -> AbstractAsyncContextManager[Place]:
+        """Start the place of one run."""
+        from rlm.sandbox._local_restricted import RestrictedCells
+
+        _tell()
+        facts = {"sandbox": "local", "missing": list(_MISSING)}
+        return thread_place(RestrictedCells, inputs, limits, facts, self.max_steps)
+
+
+@functools.cache
+def _tell() -> None:
+    """Say once what this sandbox is not."""
+    logging.getLogger("rlm").warning(
+        "the sandbox 'local' runs generated code in this process; missing: %s."
+        " Use 'process' or 'docker' for code that you do not trust",
+        "; ".join(_MISSING),
+    )
