@@ -41,8 +41,9 @@ def predict(
 
     `signature` is text (`"report, question -> answer: str, page: int"`), a class, a pair of
     pydantic models, or anything else that Signature.parse takes; `input` has a value for each
-    input field. `result.output` has the fields of a class that is given. The options are those of `rlm.settings.Options`. What is impossible raises
-    ConfigurationError before anything is spent; everything else is on the Result.
+    input field. `result.output` has the fields of a class that is given. The options are those
+    of `rlm.settings.Options`. What is impossible raises ConfigurationError before anything is
+    spent; everything else is on the Result.
     """
     return run_sync(apredict(signature, input=input, **options))
 
