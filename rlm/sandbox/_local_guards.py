@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import decimal
 import operator
 import string
@@ -13,28 +12,26 @@ from typing import Any
 
 from rlm.guest.values import Record
 
-__all__ = ["MAGIC", "REFUSED", "Formatter", "guards", "is_local", "open_builtins", "read"]
+__all__ = ["MAGIC", "REFUSED", "guards", "is_local", "one_type", "read"]
 
 MARK = "__local__"
 """The attribute by which a class that a cell has made is known; cells cannot name it."""
 
-MAGIC = frozenset(
-    f"__{name}__"
-    for name in (
-        "init post_init repr str len iter next getitem setitem delitem contains call enter exit"
-        " aenter aexit aiter anext await lt le eq ne gt ge hash bool int float index add radd iadd"
-        " sub rsub isub mul rmul imul truediv rtruediv floordiv mod pow neg pos abs and or xor"
-        " invert lshift rshift round reversed missing format"
-    ).split()
+_SPECIAL = (
+    "init post_init repr str len iter next getitem setitem delitem contains call enter exit aenter"
+    " aexit aiter anext await lt le eq ne gt ge hash bool int float index add radd iadd sub rsub"
+    " isub mul rmul imul truediv rtruediv floordiv mod pow neg pos abs and or xor invert lshift"
+    " rshift round reversed missing format"
 )
+MAGIC = frozenset(f"__{name}__" for name in _SPECIAL.split())
 """The special methods that a class of a cell may define, and call on itself."""
 
-_MACHINERY = frozenset(
+_MACHINERY = (
     "tb_frame tb_next f_back f_builtins f_code f_generator f_globals f_locals f_trace co_code"
     " gi_frame gi_code gi_yieldfrom cr_await cr_frame cr_code cr_origin ag_await ag_frame ag_code"
-    " mro obj".split()
+    " mro obj"
 )
-REFUSED = _MACHINERY | {"format", "format_map", "register"}
+REFUSED = {*_MACHINERY.split(), "format", "format_map", "register"}
 """Names that need a closer look: frames and code, what leads out, what formats, what registers."""
 
 _TOLD = ("__name__", "__qualname__", "__doc__", "__module__")
@@ -130,9 +127,9 @@ class Formatter(string.Formatter):
 
 
 def _split_field(name: str) -> Any:
-    import _string  # the parser that string.Formatter itself uses
+    import _string  # type: ignore[import-not-found] # the parser that string.Formatter itself uses
 
-    return _string.formatter_field_name_split(name)  # type: ignore[attr-defined]
+    return _string.formatter_field_name_split(name)
 
 
 def _format(thing: Any, name: str) -> Any:
@@ -218,87 +215,3 @@ def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any], **named
         made[MARK] = True
 
     return types.new_class(name, bases, named, fill)
-
-
-_PURE = (
-    "abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod"
-    " enumerate filter float format frozenset hash hex id int isinstance issubclass iter len list"
-    " map max memoryview min next object oct ord pow property range repr reversed round set slice"
-    " sorted staticmethod str sum super tuple zip aiter anext NotImplemented Ellipsis"
-    " __build_class__"
-).split()
-_REFUSED_CALLS = ("open", "eval", "exec", "compile", "breakpoint")
-
-
-def open_builtins(namespace: dict[str, Any], own: Callable[[], list[Any]]) -> dict[str, Any]:
-    """Return the builtins of restricted code; `own` has its variables."""
-    write = namespace["_write_"]
-
-    def guarded_getattr(thing: Any, name: str, *default: Any) -> Any:
-        try:
-            return read(thing, _plain(name))
-        except AttributeError:
-            if not default:
-                raise
-            return default[0]
-
-    def guarded_hasattr(thing: Any, name: str) -> bool:
-        return guarded_getattr(thing, name, _ABSENT) is not _ABSENT
-
-    def guarded_setattr(thing: Any, name: str, value: Any) -> None:
-        setattr(write(thing), _writable(name), value)
-
-    def guarded_delattr(thing: Any, name: str) -> None:
-        delattr(write(thing), _writable(name))
-
-    def variables(thing: Any = None) -> dict[str, Any]:
-        return dict(own()) if thing is None else read(thing, "__dict__")
-
-    def names(*thing: Any) -> list[str]:
-        found = dir(thing[0]) if thing else [name for name, _ in own()]
-        return sorted(name for name in found if not name.startswith("_"))
-
-    errors = {
-        name: value
-        for name, value in vars(builtins).items()
-        if isinstance(value, type)
-        and issubclass(value, BaseException)
-        and not issubclass(value, BaseExceptionGroup)
-    }
-    return {
-        **{name: getattr(builtins, name) for name in _PURE},
-        **errors,
-        **{name: _missing(name) for name in _REFUSED_CALLS},
-        "getattr": guarded_getattr,
-        "hasattr": guarded_hasattr,
-        "setattr": guarded_setattr,
-        "delattr": guarded_delattr,
-        "vars": variables,
-        "globals": variables,
-        "locals": variables,
-        "dir": names,
-        "type": one_type,
-    }
-
-
-_ABSENT = object()
-
-
-def _plain(name: Any) -> str:
-    if type(name) is not str:
-        raise TypeError(f"an attribute's name is a str, not a {type(name).__name__}")
-    return name
-
-
-def _writable(name: Any) -> str:
-    if _plain(name).startswith("__"):
-        raise AttributeError(f"the local sandbox does not write {name!r}")
-    return str(name)
-
-
-def _missing(name: str) -> Callable[..., Any]:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise RuntimeError(f"{name}() is not available in the local sandbox")
-
-    refuse.__name__ = refuse.__qualname__ = name
-    return refuse

@@ -19,6 +19,7 @@ from rlm.sandbox._local_guards import is_local, read
 __all__ = ["importer"]
 
 _NAMES: Mapping[str, str] = {
+    "abc": "ABC abstractmethod",
     "base64": "b64encode b64decode b32encode b32decode b16encode b16decode b85encode b85decode"
     " urlsafe_b64encode urlsafe_b64decode standard_b64encode standard_b64decode",
     "binascii": "hexlify unhexlify crc32 Error",
@@ -118,6 +119,8 @@ def importer(kit: Kit) -> Callable[..., Any]:
         names: Sequence[str] = (),
         level: int = 0,
     ) -> Any:
+        if type(names) is list:  # from C, which then takes the module itself: no cell can say this
+            return importlib.import_module(name)
         if level or name not in _KNOWN:
             raise ImportError(
                 f"{name!r} is not available in the local sandbox; there are: "
@@ -156,13 +159,12 @@ def _own(name: str, kit: Kit) -> dict[str, Any]:
         "threading": lambda: _threading(kit),
         "time": lambda: {"sleep": waiting.sleep},
         "traceback": lambda: _traceback(kit),
-        "__future__": lambda: dict.fromkeys(_FEATURES),
+        "__future__": _features,
         "warnings": lambda: dict.fromkeys(("filterwarnings", "simplefilter", "warn"), _nothing),
     }
     return makers[name]() if name in makers else {}
 
 
-_FEATURES = ("annotations", "division", "print_function", "unicode_literals", "generator_stop")
 _KNOWN = frozenset({*_NAMES, *_OWN, "operator", "ast", "concurrent", "urllib", "__future__"})
 
 
@@ -313,6 +315,12 @@ def _traceback(kit: Kit) -> dict[str, Any]:
         kit.stderr.write(format_exc())
 
     return {"format_exc": format_exc, "print_exc": print_exc}
+
+
+def _features() -> dict[str, Any]:
+    import __future__
+
+    return {name: getattr(__future__, name) for name in __future__.all_feature_names}
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

@@ -6,8 +6,9 @@ import ast
 from typing import Any
 
 from rlm.sandbox._local_async import drive
+from rlm.sandbox._local_builtins import open_builtins
 from rlm.sandbox._local_cells import ThreadCells
-from rlm.sandbox._local_guards import guards, open_builtins
+from rlm.sandbox._local_guards import guards
 from rlm.sandbox._local_modules import importer
 from rlm.sandbox._local_policy import restrict
 

@@ -127,7 +127,7 @@ class _Live:
                 self._ours[name] = variables[name].value
             if isinstance(value, SealedFile):
                 self._unread[name] = value
-        self._cells = make(Kit(self._ticker, *self._captures, options.seed))
+        self._cells = make(Kit(self._ticker, self._captures[0], self._captures[1], options.seed))
         self._cells.provide(self._call, self._functions, options, copies)
         threading.Thread(target=self._serve, name="rlm-session", daemon=True).start()
 

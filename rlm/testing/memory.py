@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import random
+import sys
 import types
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from rlm.errors import ConfigurationError
 from rlm.sandbox._local_cells import ThreadCells
+from rlm.sandbox._local_modules import seeded
 from rlm.sandbox._local_place import thread_place
 from rlm.sandbox.base import CellLimits, Execution, Functions, OnOutput, OpenOptions, Place, Session
 
@@ -44,17 +45,15 @@ _FACTS = {"sandbox": "memory", "missing": ["any confinement: this is for tests"]
 
 
 class _MemoryCells(ThreadCells):
+    """Cells with everything, except what sessions in one process would take from each other."""
+
     def builtins(self) -> dict[str, Any]:
-        own = types.ModuleType("random")
-        source = random.Random(self.kit.seed)
-        vars(own).update(
-            {name: getattr(source, name) for name in dir(source) if not name.startswith("_")},
-            Random=random.Random,
-            SystemRandom=random.SystemRandom,
-        )
+        own = {"random": types.ModuleType("random"), "sys": types.ModuleType("sys")}
+        vars(own["random"]).update(seeded(self.kit.seed))
+        vars(own["sys"]).update(vars(sys), stdout=self.kit.stdout, stderr=self.kit.stderr)
 
         def import_(name: str, *more: Any) -> Any:
-            return own if name == "random" else builtins.__import__(name, *more)
+            return own[name] if name in own else builtins.__import__(name, *more)
 
         return {**vars(builtins), "__import__": import_}
 
