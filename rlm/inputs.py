@@ -41,21 +41,39 @@ def check_names(inputs: Iterable[str], tools: Iterable[Tool]) -> None:
 
 def check_limits(inputs: Mapping[str, Any], limits: Limits) -> None:
     """Raise ConfigurationError when the inputs are more or larger than the limits allow."""
-    files = {name: value for name, value in inputs.items() if isinstance(value, File)}
-    if limits.max_files is not None and len(files) > limits.max_files:
-        raise ConfigurationError(f"{len(files)} files are given; max_files is {limits.max_files}")
-    for name, file in files.items():
-        if limits.max_file_bytes is not None and file.size > limits.max_file_bytes:
-            raise ConfigurationError(
-                f"the file {name!r} has {file.size:,} bytes; max_file_bytes is "
-                f"{limits.max_file_bytes:,}"
-            )
+    if limits.max_files is not None or limits.max_file_bytes is not None:
+        _check_files(
+            [pair for name, value in inputs.items() for pair in _files(name, value)], limits
+        )
     if limits.max_input_bytes is not None:
         total = sum(_size(value) for value in inputs.values())
         if total > limits.max_input_bytes:
             raise ConfigurationError(
                 f"the inputs have {total:,} bytes; max_input_bytes is {limits.max_input_bytes:,}"
             )
+
+
+def _check_files(files: list[tuple[str, File]], limits: Limits) -> None:
+    if limits.max_files is not None and len(files) > limits.max_files:
+        raise ConfigurationError(f"{len(files)} files are given; max_files is {limits.max_files}")
+    for name, file in files:
+        if limits.max_file_bytes is not None and file.size > limits.max_file_bytes:
+            raise ConfigurationError(
+                f"the file {name!r} has {file.size:,} bytes; max_file_bytes is "
+                f"{limits.max_file_bytes:,}"
+            )
+
+
+def _files(name: str, value: Any) -> Iterator[tuple[str, File]]:
+    """Yield the files of an input, also those in lists and dicts, with the place of each."""
+    if isinstance(value, File):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _files(f"{name}[{key!r}]", item)
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _files(f"{name}[{number}]", item)
 
 
 def _size(value: Any) -> int:

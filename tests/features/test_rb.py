@@ -356,6 +356,14 @@ def test_rb25_max_file_bytes() -> None:
         )
 
 
+def test_rb24_rb25_files_in_lists_and_dicts_count_too() -> None:
+    docs = {"docs": [rlm.File(text="a"), {"b": rlm.File(text="12345")}]}
+    with pytest.raises(rlm.ConfigurationError, match="2 files are given; max_files is 1"):
+        run(signature="docs -> answer", input=docs, limits={"max_files": 1})
+    with pytest.raises(rlm.ConfigurationError, match=r"the file \"docs\[1\]\['b'\]\" has 5 bytes"):
+        run(signature="docs -> answer", input=docs, limits={"max_file_bytes": 4})
+
+
 def test_rb26_max_depth() -> None:
     assert Limits.strict().max_depth == 1
     code = """
