@@ -111,6 +111,20 @@ class Hold:
             self._budget.close(self, tokens, cost)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One who waits in the queue, and the future of what it waits for."""
+
+    ask: Ask
+    last: bool
+    hold: asyncio.Future[Hold]
+
+    def leave(self) -> None:
+        """Give back what was handed over too late to be taken."""
+        if self.hold.done() and not self.hold.cancelled() and self.hold.exception() is None:
+            self.hold.result().release()
+
+
 class Budget:
     """The one purse of a run.
 
@@ -134,7 +148,7 @@ class Budget:
         self._longest: dict[str, int] = {}
         self._added: dict[str, int] = {}
         self._open = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[_Place] = deque()
 
     # Requests ---------------------------------------------------------------------------------
 
@@ -149,12 +163,13 @@ class Budget:
             found = self._try(ask, last)
             if found is not None:
                 return found
-        while True:
-            await self._turn(first=last)
-            found = self._try(ask, last)
-            if found is not None:
-                self._wake()
-                return found
+        place = _Place(ask, last, asyncio.get_running_loop().create_future())
+        self._waiting.insert(0 if last else len(self._waiting), place)
+        try:
+            return await place.hold
+        except asyncio.CancelledError:
+            place.leave()
+            raise
 
     def _try(self, ask: Ask, last: bool) -> Hold | None:
         """Return a hold, or `None` when waiting may help; raise when it cannot."""
@@ -168,7 +183,6 @@ class Budget:
             return None
         cap = self._lower(ask, last)
         if cap is None:
-            self._wake()
             raise short
         return self._take(ask, cap, last)
 
@@ -184,7 +198,6 @@ class Budget:
         cap = self.limits.max_llm_calls
         reserved = 0 if last else self._reserved_calls
         if cap is not None and self.llm_calls + reserved >= cap:
-            self._wake()
             raise BudgetExceeded("max_llm_calls", self.llm_calls, cap)
 
     def shortage(
@@ -228,7 +241,7 @@ class Budget:
         self.held_tokens -= hold.tokens
         self.held_cost -= hold.cost
         self.charge(tokens, cost)
-        self._wake()
+        self._serve()
 
     def charge(self, tokens: int, cost: Decimal) -> None:
         """Count what was used."""
@@ -254,31 +267,22 @@ class Budget:
             if self.limits.max_cost_usd is not None:
                 cost = min(cost, self.limits.max_cost_usd / _RESERVED_SHARE)
             self._reserved, self._reserved_calls = (tokens, cost), 1
-        self._wake()
+        self._serve()
 
-    # Waiting: first come, first served; each that is served wakes the next ----------------------
-
-    async def _turn(self, first: bool) -> None:
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if first:
-            self._waiting.appendleft(place)
-        else:
-            self._waiting.append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place in self._waiting:
-                self._waiting.remove(place)
-            else:
-                self._wake()
-            raise
-
-    def _wake(self) -> None:
+    def _serve(self) -> None:
+        """Serve or refuse those who wait, first come first, until one has to wait on."""
         while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
+            place = self._waiting[0]
+            if not place.hold.done():  # it is when the one who waited was cancelled
+                try:
+                    found = self._try(place.ask, place.last)
+                except BudgetExceeded as refusal:
+                    place.hold.set_exception(refusal)
+                else:
+                    if found is None:
+                        return
+                    place.hold.set_result(found)
+            self._waiting.popleft()
 
     # Counts and time --------------------------------------------------------------------------
 
