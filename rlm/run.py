@@ -349,6 +349,7 @@ async def open_run(config: RunConfig, trace: Trace) -> AsyncIterator[Run]:
         )
         run.begin(starting)
         stack.push_async_callback(_settle, [starting])
+        await asyncio.sleep(0)  # it starts now: what comes next may be busy for long, importing
         yield run
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from rlm.errors import ProviderError, ProviderTimeout
@@ -14,9 +15,22 @@ from rlm.errors import ProviderError, ProviderTimeout
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-__all__ = ["Connections", "Deadline", "PerLoop", "proxy_for", "unreachable"]
+__all__ = ["Connections", "Deadline", "PerLoop", "load_aiohttp", "proxy_for", "unreachable"]
 
 T = TypeVar("T")
+
+
+async def load_aiohttp() -> Any:
+    """Return aiohttp; the first time it is imported in a thread.
+
+    That takes a tenth of a second, half of it for certificates, and a sandbox starts meanwhile.
+    """
+    if not _aiohttp:  # sys.modules has it before its import has come to an end
+        _aiohttp.append(await asyncio.to_thread(import_module, "aiohttp"))
+    return _aiohttp[0]
+
+
+_aiohttp: list[Any] = []
 
 
 class _Lease(Generic[T]):

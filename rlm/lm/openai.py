@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rlm.errors import ConfigurationError, ProviderError
 from rlm.lm._chat import Answer, EventLines, error_in, messages, response_format, unsupported
 from rlm.lm._classify import refusal, retry_after
-from rlm.lm._http import Connections, Deadline, proxy_for, unreachable
+from rlm.lm._http import Connections, Deadline, load_aiohttp, proxy_for, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,8 +82,7 @@ class OpenAILM:
 
     async def complete(self, request: Request, on_delta: OnDelta | None = None) -> Reply:
         """Answer the request, streaming pieces to `on_delta` when one is given."""
-        import aiohttp
-
+        aiohttp = await load_aiohttp()
         async with Deadline(self._name, self._timeout), self._connections.use() as session:
             try:
                 return await self._ask(session, self._body(request, on_delta is not None), on_delta)
