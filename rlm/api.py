@@ -128,12 +128,52 @@ class RLM:
     def __repr__(self) -> str:
         return f"RLM(model={self._options.get('model')!r})"
 
+    @overload
+    def predict(
+        self,
+        signature: type[T],
+        *,
+        input: Mapping[str, Any] | None = None,
+        **options: Unpack[Options],
+    ) -> Result[T]: ...
+    @overload
+    def predict(
+        self,
+        signature: tuple[type[Any], type[T]],
+        *,
+        input: Mapping[str, Any] | None = None,
+        **options: Unpack[Options],
+    ) -> Result[T]: ...
+    @overload
+    def predict(
+        self, signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
+    ) -> Result[Any]: ...
     def predict(
         self, signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
     ) -> Result[Any]:
         """Answer a typed question."""
         return predict(signature, input=input, **self._with(options))
 
+    @overload
+    async def apredict(
+        self,
+        signature: type[T],
+        *,
+        input: Mapping[str, Any] | None = None,
+        **options: Unpack[Options],
+    ) -> Result[T]: ...
+    @overload
+    async def apredict(
+        self,
+        signature: tuple[type[Any], type[T]],
+        *,
+        input: Mapping[str, Any] | None = None,
+        **options: Unpack[Options],
+    ) -> Result[T]: ...
+    @overload
+    async def apredict(
+        self, signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
+    ) -> Result[Any]: ...
     async def apredict(
         self, signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]
     ) -> Result[Any]:
@@ -141,16 +181,28 @@ class RLM:
         return await apredict(signature, input=input, **self._with(options))
 
     def completion(
-        self, prompt: str, *, context: Any = None, **options: Unpack[Options]
+        self,
+        prompt: str,
+        *,
+        context: Any = None,
+        root_prompt: str | None = None,
+        **options: Unpack[Options],
     ) -> Result[Any]:
         """Answer a question in words."""
-        return completion(prompt, context=context, **self._with(options))
+        given = {"context": context, "root_prompt": root_prompt, **self._with(options)}
+        return completion(prompt, **given)
 
     async def acompletion(
-        self, prompt: str, *, context: Any = None, **options: Unpack[Options]
+        self,
+        prompt: str,
+        *,
+        context: Any = None,
+        root_prompt: str | None = None,
+        **options: Unpack[Options],
     ) -> Result[Any]:
         """Answer a question in words on the running loop."""
-        return await acompletion(prompt, context=context, **self._with(options))
+        given = {"context": context, "root_prompt": root_prompt, **self._with(options)}
+        return await acompletion(prompt, **given)
 
     def stream(
         self, signature: Any, *, input: Mapping[str, Any] | None = None, **options: Unpack[Options]

@@ -37,6 +37,8 @@ def results_of_classes() -> None:
     assert_type(result.output.pages, list[int])
     pair = rlm.predict((Question, Finding), input={"text": "t"}, model="offline/needle")
     assert_type(pair.output.name, str)
+    client = rlm.RLM(model="offline/needle")
+    assert_type(client.predict(Finding).output.pages, list[int])
 
 
 def options_are_known() -> None:
@@ -52,6 +54,8 @@ async def async_results() -> None:
     assert_type(result, rlm.Result[Any])
     assert_type(await rlm.acompletion("x", model="offline/needle"), rlm.Result[Any])
     assert_type((await rlm.apredict(Finding, model="offline/needle")).output.pages, list[int])
+    client = rlm.RLM(model="offline/needle")
+    assert_type((await client.apredict((Question, Finding))).output.name, str)
     handle = rlm.astream("-> name", model="offline/needle")
     assert_type(handle, rlm.AsyncStream)
     assert_type(await handle.result(), rlm.Result[Any])

@@ -217,7 +217,7 @@ def test_rb13_a_dspy_signature_by_duck_typing() -> None:
     def field(kind: Any, text: str) -> FieldInfo:
         return FieldInfo(annotation=kind, json_schema_extra={"desc": text})
 
-    dspy = type(
+    dspy: Any = type(
         "Judge",
         (),
         {

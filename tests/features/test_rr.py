@@ -45,7 +45,7 @@ def test_rr02_the_one_liner_over_a_context() -> None:
 
 def test_rr02_root_prompt_is_the_question_when_the_prompt_is_the_data() -> None:
     with scripted(cell("submit(answer=str(len(context)))")) as lm:
-        result = rlm.completion(LONG, root_prompt="How long is it?", model=lm)
+        result = rlm.RLM(model=lm).completion(LONG, root_prompt="How long is it?")
     assert result.value == "40000"
     assert "How long is it?" in lm.prompts[0]
     assert LONG not in lm.prompts[0]
