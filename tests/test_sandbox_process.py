@@ -432,6 +432,13 @@ def test_a_file_is_handed_on_by_name() -> None:
     assert received == [file]
 
 
+def test_more_files_than_one_message_can_pass() -> None:
+    files = {f"f{number}": File(text=str(number)) for number in range(150)}
+    [done] = cells("[int(globals()[f'f{n}'].text) for n in range(150)] == list(range(150))",
+                   inputs=files)  # fmt: skip
+    assert done.value == "True"
+
+
 def test_a_file_may_be_a_variable_of_one_session() -> None:
     file = File(text="some text", name="a.txt")
 

@@ -1,20 +1,23 @@
-"""Where the guest begins: a zygote on a descriptor, or one session on standard streams."""
+"""Where the guest begins: a zygote on a descriptor, or one or a session on stdin and stdout."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from . import session, zygote
+from . import relay, session, zygote
 from .files import file_opener
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run `zygote FD`, or without arguments one session over stdin and stdout."""
+    """Run `zygote FD`, `relay` over stdin and stdout, or without arguments one session there."""
     if len(sys.argv) == 3 and sys.argv[1] == "zygote":
         zygote.main(int(sys.argv[2]))
+        return
+    if sys.argv[1:] == ["relay"]:
+        relay.main(*_standard_streams())
         return
     session.serve(*_standard_streams(), {}, file_opener([], None))
 

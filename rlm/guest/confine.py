@@ -13,7 +13,7 @@ import struct
 import sys
 from typing import Any
 
-__all__ = ["limits", "place", "session"]
+__all__ = ["conceal", "limits", "place", "session"]
 
 _PDEATHSIG, _DUMPABLE, _SECCOMP, _CAPBSET_DROP, _SUBREAPER, _NO_NEW_PRIVS, _AMBIENT = (
     1, 4, 22, 24, 36, 38, 47,
@@ -48,23 +48,33 @@ _LINUX = sys.platform == "linux"
 _libc: Any = ctypes.CDLL(None, use_errno=True) if _LINUX else None
 
 
-def place() -> list[str]:
-    """Confine the zygote for good: no network, no capabilities, no new privileges, no debugging."""
+def place(network: str = "leave") -> list[str]:
+    """Confine the zygote for good: no network, no capabilities, no new privileges, no debugging.
+
+    `network` says what to do about it: `leave` it; it is `absent`, others saw to that; `keep` it.
+    """
     if not _LINUX:
         return [f"{sys.platform} offers no confinement here beyond resource limits"]
     missing = []
-    if not _leave_network():
+    if network == "leave" and not _leave_network():
         missing.append("network namespace (sockets are refused by seccomp where that works)")
     if not _drop_capabilities():
         missing.append("dropped capabilities")
     if _libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
         missing.append("no_new_privs")
     _libc.prctl(_SUBREAPER, 1, 0, 0, 0)
-    _libc.prctl(_DUMPABLE, 0, 0, 0, 0)
-    refused = [name for name in _NUMBERS if name not in _TO_OTHERS + _NEW_PROCESSES]
+    conceal()
+    allowed = _TO_OTHERS + _NEW_PROCESSES + (("socket",) if network == "keep" else ())
+    refused = [name for name in _NUMBERS if name not in allowed]
     if not _filter(_refusals(refused)):
         missing.append("seccomp")
     return missing
+
+
+def conceal() -> None:
+    """Let no other process, but root's, look into this one: its memory, its descriptors."""
+    if _LINUX:
+        _libc.prctl(_DUMPABLE, 0, 0, 0, 0)
 
 
 def session(parent: int, processes: int) -> None:

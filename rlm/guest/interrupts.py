@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 import threading
@@ -46,7 +45,7 @@ class Shield:
         """The cell has submitted: whatever it would run next raises Submitted instead."""
         self.submitted = True
         if threading.get_ident() != self._main:
-            _thread.interrupt_main()
+            signal.pthread_kill(self._main, signal.SIGINT)  # it may sleep in a call
             return
         frame: Any = sys._getframe()
         while frame is not None:

@@ -6,13 +6,16 @@ import json
 import struct
 from typing import Any, Dict, List, Sequence, Tuple
 
-__all__ = ["MAX_BLOB", "MAX_JSON", "VERSION", "Frame", "Frames", "WireError", "pack"]
+__all__ = ["MAX_BLOB", "MAX_JSON", "MOST_FDS", "VERSION", "Frame", "Frames", "WireError", "pack"]
 
 VERSION = 1
 """What both sides must agree on before anything else is said."""
 
 MAX_JSON = 64 * 1024 * 1024
 MAX_BLOB = 4 * 1024 * 1024 * 1024
+
+MOST_FDS = 64
+"""Descriptors that travel with one piece of a frame; more go with the next."""
 
 Frame = Tuple[Dict[str, Any], bytes]
 

@@ -16,7 +16,7 @@ from typing import Any, Mapping, Sequence
 from . import confine, session
 from .files import file_opener
 from .values import decode
-from .wire import VERSION, Frame, Frames, WireError, pack
+from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, pack
 
 __all__ = ["Zygote", "main"]
 
@@ -110,7 +110,7 @@ class Zygote:
 
     def _receive(self) -> bool:
         fds = array.array("i")
-        data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(64 * 4))
+        data, ancillary, _, _ = self._control.recvmsg(1 << 16, socket.CMSG_SPACE(MOST_FDS * 4))
         for level, kind, content in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
@@ -152,7 +152,7 @@ class Zygote:
         fds = self._take(message["fds"])
         for name in message["packages"]:
             importlib.import_module(name)
-        missing = confine.place()
+        missing = confine.place(message.get("network", "leave"))
         blob = _map(fds[0])
 
         opener = file_opener(fds[1:], message["memory_mb"])
@@ -167,15 +167,25 @@ class Zygote:
 
     def _open(self, number: int, fds: list[int]) -> None:
         folder = os.path.join(self._options["scratch"], str(number))
-        os.mkdir(folder, 0o700)
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            os.mkdir(folder, 0o700)
+            pid = os.fork()
+        except OSError as error:  # of space or of processes
+            self._refuse(number, fds, f"there is no room for it: {error.strerror}")
+            return
         if pid == 0:
             self._become(fds, folder, parent)
         for fd in fds:
             os.close(fd)
         self._sessions[pid] = number
         self._pids[number] = pid
+
+    def _refuse(self, number: int, fds: list[int], why: str) -> None:
+        for fd in fds:
+            os.close(fd)
+        _remove(os.path.join(self._options["scratch"], str(number)))
+        self.say({"t": "gone", "id": number, "code": 1, "why": why})
 
     def _become(self, fds: list[int], folder: str, parent: int) -> None:
         """Turn this fork into a session, which never returns."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rlm.guest.wire import Frame, Frames, WireError, pack
+from rlm.guest.wire import MOST_FDS, Frame, Frames, WireError, pack
 
 __all__ = ["MAX_BLOB_FROM_GUEST", "Channel", "Cutter", "Line", "OnFrame", "OnLost"]
 
@@ -133,15 +133,11 @@ class Channel(Line):
         try:
             while self._queue:
                 piece, fds = self._queue[0]
-                sent = (
-                    socket.send_fds(self._sock, [piece], list(fds))
-                    if fds
-                    else self._sock.send(piece)
-                )
+                sent = self._send_fds(piece, fds) if fds else self._sock.send(piece)
                 if sent == len(piece):
                     self._queue.popleft()
                 else:
-                    self._queue[0] = (piece[sent:], ())
+                    self._queue[0] = (piece[sent:], fds[MOST_FDS:])
         except (BlockingIOError, InterruptedError):
             self._loop.add_writer(self._sock, self._write)
             return
@@ -151,6 +147,10 @@ class Channel(Line):
         self._loop.remove_writer(self._sock)
         if self._emptied is not None:
             self._all_sent()
+
+    def _send_fds(self, piece: memoryview, fds: Sequence[int]) -> int:
+        part = piece if len(fds) <= MOST_FDS else piece[:1]
+        return socket.send_fds(self._sock, [part], list(fds[:MOST_FDS]))
 
     def _read(self) -> None:
         try:
