@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -162,7 +162,7 @@ class Program:
         self.trace.emit(
             events.RunStarted,
             version=__version__,
-            python=platform.python_version(),
+            python=sys.version.partition(" ")[0],
             task=config.task,
             models=tuple(config.roster.facts()),
             sandbox=config.sandbox.name,

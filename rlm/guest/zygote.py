@@ -40,6 +40,7 @@ def main(control_fd: int) -> None:
         zygote.say({"t": "failed", "message": f"{type(error).__name__}: {error}"})
     finally:
         zygote.end()
+    os._exit(0)  # an interpreter takes 3 ms to tidy up what the system takes back anyway
 
 
 def _away_from_standard_streams() -> None:
