@@ -42,7 +42,8 @@ class AsyncStream:
 
     def cancel(self) -> None:
         """Stop the run; may be called again, and after its end."""
-        self._task.cancel()
+        if not self._task.cancelling():  # a second one would break off the cleaning up
+            self._task.cancel()
 
     async def result(self) -> Result[Any]:
         """Wait for the end and return the Result."""

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tempfile
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,6 +156,34 @@ def test_a_sync_stream_is_cancelled_from_any_thread() -> None:
     assert handle.result(timeout=20).status == "aborted"
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.parametrize("how", ["handle", "task"])
+def test_cancelling_again_and_again_leaves_nothing_behind(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where a sandbox has its folder
+
+    async def reply(request: rlm.Request) -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    async def main(after: int) -> None:
+        options: Any = {"model": scripted(reply)}
+        if how == "handle":
+            cancel = rlm.astream("-> answer", **options).cancel
+        else:
+            cancel = asyncio.create_task(rlm.apredict("-> answer", **options)).cancel
+        for _ in range(after):
+            await asyncio.sleep(0)
+        for _ in range(20):
+            cancel()
+            await asyncio.sleep(0)
+
+    for after in (1, 2, 5, 20):
+        asyncio.run(main(after))
+    gc.collect()  # a process that nobody waited for is a warning, and that an error here
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_sync_stream_works_under_a_running_loop() -> None:

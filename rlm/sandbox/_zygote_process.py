@@ -79,7 +79,9 @@ class ProcessZygote(Zygote):
         self._complaints.close()
         self._bury()
         if self._process is not None:
-            await asyncio.shield(asyncio.to_thread(_end, self._process, self._scratch))
+            # Not to_thread: whoever is cancelled once more must find this under way already.
+            run = asyncio.get_running_loop().run_in_executor
+            await asyncio.shield(run(None, _end, self._process, self._scratch))
         else:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
