@@ -75,7 +75,7 @@ class Run:
         self.budget = Budget(config.limits)
         self.cache = Cache()
         self._slots = Slots(config.limits.max_concurrency)
-        self._patience: dict[str, Retries] = {}
+        self._patience: dict[float | None, Retries] = {}
         self._asks = itertools.count(1)
         self._bridges = itertools.count(1)
         self._starting: asyncio.Task[Place] | None = None
@@ -174,10 +174,10 @@ class Run:
         return attempts.replied(reply)
 
     def _retries(self, model: RosterModel) -> Retries:
-        found = self._patience.get(model.name)
+        found = self._patience.get(model.timeout)
         if found is None:
             found = replace(self.config.retries, timeout=model.timeout)
-            self._patience[model.name] = found
+            self._patience[model.timeout] = found
         return found
 
     def _deltas(self, asked: _Asked) -> OnDelta | None:
