@@ -99,3 +99,20 @@ def test_a_client_may_be_used_twice_whatever_its_options_are() -> None:
 def test_one_thing_where_a_list_belongs_is_named(name: str, value: Any) -> None:
     with pytest.raises(rlm.ConfigurationError, match=f"{name}={value!r} is no list"):
         settings.merged({name: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("seed", "abc", "seed='abc' is no whole number"),
+        ("validators", ["short"], "'short' is no validator"),
+        ("secrets", ["a-secret"], "a mapping of names to texts"),
+        ("secrets", {"UNSET": None}, "a mapping of names to texts"),
+    ],
+)
+def test_a_value_that_no_run_could_use_is_refused_at_once(
+    option: str, value: Any, message: str
+) -> None:
+    with pytest.raises(rlm.ConfigurationError, match=message) as caught:
+        rlm.configure(**{option: value})
+    assert "a-secret" not in str(caught.value)
