@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -100,8 +101,9 @@ class Signature:
     def check_inputs(self, given: Any) -> dict[str, Any]:
         """Return the inputs by name, in order, with defaults; each as given where its type allows.
 
-        A model or dataclass gives its fields; a bare value is enough for a single input. Raises
-        ConfigurationError that names what is missing, unknown or of another type.
+        A model or dataclass gives its fields; a bare value is enough for a single input; a path
+        where anything goes is a file. Raises ConfigurationError that names what is missing,
+        unknown or of another type.
         """
         given = self._inputs_by_name(given)
         problems = _unknown(given, self.inputs, "input")
@@ -112,6 +114,8 @@ class Signature:
                     problems.append(f"input {each.name!r} ({each.type_text}) is missing")
                 else:
                     checked[each.name] = each.default
+            elif each.annotation is Any and isinstance(given[each.name], os.PathLike):
+                checked[each.name] = File(given[each.name])
             elif fits(given[each.name], each.annotation):
                 checked[each.name] = given[each.name]
             else:

@@ -257,4 +257,5 @@ def test_an_int_of_thousands_of_digits_is_recorded() -> None:
 def test_a_path_is_a_file_where_a_file_is_wanted(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("x", encoding="utf-8")
-    assert Signature.parse("f: File -> y").check_inputs({"f": path})["f"].text == "x"
+    for text in ("f: File -> y", "f -> y"):  # without a type too: a session could not open a path
+        assert Signature.parse(text).check_inputs({"f": path})["f"].text == "x"
