@@ -44,7 +44,12 @@ _BASES: tuple[type, ...] = (
     object, dict, list, set, frozenset, tuple, str, int, float, deque, Counter, OrderedDict,
     defaultdict,
 )  # fmt: skip
-_BASE_MODULES = ("typing", "enum", "abc", "collections.abc")
+_NAMED_BASES = {
+    "abc": ("ABC",),
+    "enum": ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"),
+    "json.encoder": ("JSONEncoder",),
+    "typing": ("Generic", "Protocol", "NamedTuple", "TypedDict"),
+}
 
 
 def is_local(thing: Any) -> bool:
@@ -74,7 +79,9 @@ def _closer(thing: Any, name: str) -> Any:
         return _special(thing, name, is_class, local)
     else:
         kind = thing if is_class else type(thing)
-        allowed = local or (name in _OF_TUPLES and issubclass(kind, tuple))
+        allowed = (
+            local or _super_of_local(thing) or (name in _OF_TUPLES and issubclass(kind, tuple))
+        )
     if not allowed:
         raise _refusal(thing, name)
     return getattr(thing, name)
@@ -93,12 +100,14 @@ def _special(thing: Any, name: str, is_class: bool, local: bool) -> Any:
         return getattr(thing, name)
     if name == "__members__" and is_class:
         return types.MappingProxyType(dict(getattr(thing, name)))
-    own = local or (is_class and issubclass(thing, BaseException))
-    if type(thing) is super:
-        own = is_local(object.__getattribute__(thing, "__self__"))
-    if own and (name in MAGIC or (name == "__new__" and type(thing) is super)):
+    own = local or _super_of_local(thing) or (is_class and issubclass(thing, BaseException))
+    if own and name in MAGIC:
         return getattr(thing, name)
     raise _refusal(thing, name)
+
+
+def _super_of_local(thing: Any) -> bool:
+    return type(thing) is super and is_local(object.__getattribute__(thing, "__self__"))
 
 
 def _refusal(thing: Any, name: str) -> AttributeError:
@@ -206,7 +215,8 @@ def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any], **named
     """Make a class of a cell: marked as such, and derived from what may be derived from."""
     for base in bases:
         known = base in _BASES or issubclass(base, BaseException) or is_local(base)
-        if not known and base.__module__ not in _BASE_MODULES:
+        known = known or base.__name__ in _NAMED_BASES.get(base.__module__, ())
+        if not known and base.__module__ != "collections.abc":
             raise TypeError(f"{base.__name__} cannot be a base class in the local sandbox")
 
     def fill(made: dict[str, Any]) -> None:

@@ -32,7 +32,6 @@ _NAMES: Mapping[str, str] = {
     "concurrent.futures": "ThreadPoolExecutor as_completed wait FIRST_COMPLETED FIRST_EXCEPTION"
     " ALL_COMPLETED TimeoutError CancelledError",
     "contextlib": "contextmanager suppress closing nullcontext ExitStack",
-    "copy": "copy deepcopy",
     "csv": "reader writer DictReader DictWriter Sniffer Error QUOTE_ALL QUOTE_MINIMAL"
     " QUOTE_NONNUMERIC QUOTE_NONE",
     "dataclasses": "field fields asdict astuple replace is_dataclass MISSING",
@@ -148,6 +147,7 @@ def _own(name: str, kit: Kit) -> dict[str, Any]:
     waiting = Waiting(kit.ticker)
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "asyncio": waiting.functions,
+        "copy": lambda: {"copy": _copy, "deepcopy": _deepcopy},
         "dataclasses": lambda: {"dataclass": _dataclass},
         "functools": lambda: {"wraps": _wraps, "total_ordering": _total_ordering},
         "inspect": lambda: {"signature": _signature, "getdoc": _getdoc, "cleandoc": _cleandoc},
@@ -165,7 +165,9 @@ def _own(name: str, kit: Kit) -> dict[str, Any]:
     return makers[name]() if name in makers else {}
 
 
-_KNOWN = frozenset({*_NAMES, *_OWN, "operator", "ast", "concurrent", "urllib", "__future__"})
+_KNOWN = frozenset(
+    {*_NAMES, *_OWN, "operator", "ast", "copy", "concurrent", "urllib", "__future__"}
+)
 
 
 def seeded(seed: int) -> dict[str, Any]:
@@ -173,6 +175,18 @@ def seeded(seed: int) -> dict[str, Any]:
     source = random.Random(seed)
     found = {name: getattr(source, name) for name in dir(source) if not name.startswith("_")}
     return {**found, "Random": random.Random}
+
+
+def _copy(value: Any) -> Any:
+    import copy
+
+    return copy.copy(value)
+
+
+def _deepcopy(value: Any) -> Any:
+    import copy
+
+    return copy.deepcopy(value)  # its `memo` would show what is inside of things
 
 
 def _dataclass(cls: Any = None, **how: Any) -> Any:
@@ -224,8 +238,12 @@ def _operator() -> dict[str, Any]:
     import operator
 
     def attrgetter(*names: str) -> Callable[[Any], Any]:
+        if not all(type(name) is str for name in names):  # a subclass could lie to the guard
+            raise TypeError("attribute name must be a string")
+        paths = [name.split(".") for name in names]
+
         def get(thing: Any) -> Any:
-            found = tuple(functools.reduce(read, name.split("."), thing) for name in names)
+            found = tuple(functools.reduce(read, path, thing) for path in paths)
             return found[0] if len(found) == 1 else found
 
         return get

@@ -11,6 +11,7 @@ from typing import Any
 from rlm.errors import RLMError, RunError, SandboxError, ToolError
 from rlm.guest import errors
 from rlm.guest.bridge import Closed
+from rlm.guest.errors import CellTimeout
 from rlm.guest.output import Capture, Flusher
 from rlm.guest.values import LARGE, Blobs, decode, encode
 from rlm.sandbox._clock import CellClock
@@ -161,7 +162,10 @@ class _Live:
         while (code := self._jobs.get()) is not None:
             try:
                 self._post(self._done, self._run(code))
-            except Closed:
+            except (Closed, CellTimeout):
+                break  # the session is closed
+            except BaseException as error:  # showing what a cell has left can run its code
+                self._post(self._lose, f"{type(error).__name__}: {error}")
                 break
         self._cells.close()
 
@@ -262,25 +266,29 @@ class _Live:
             self._ticker.interrupt()
             self._clock.extend(_GRACE_SECONDS)
             return
+        limit = self._limits.seconds
+        self._lose(
+            f"it did not stop when its time of {limit:g} s was up, so its thread was left behind"
+        )
+
+    def _lose(self, why: str) -> None:
+        """End with what there is: the next cell has a new thread and namespace."""
         self.lost = True
         self._ticker.close()
         self._jobs.put(None)
-        self._finish(self._left_behind())
-
-    def _left_behind(self) -> Execution:
-        limit = self._limits.seconds
-        message = (
-            f"The session was lost: it did not stop when its time of {limit:g} s was up, so its"
-            " thread was left behind. All variables are gone; the inputs are there again."
-        )
         kept = [capture.end() for capture in self._captures]
-        return Execution(
-            stdout=kept[0].text(),
-            stderr=kept[1].text(),
-            stdout_chars=kept[0].chars,
-            stderr_chars=kept[1].chars,
-            error=CellError("SessionLost", message, kind="lost"),
-            seconds=self._clock.spent,
+        message = (
+            f"The session was lost: {why}. All variables are gone; the inputs are there again."
+        )
+        self._finish(
+            Execution(
+                stdout=kept[0].text(),
+                stderr=kept[1].text(),
+                stdout_chars=kept[0].chars,
+                stderr_chars=kept[1].chars,
+                error=CellError("SessionLost", message, kind="lost"),
+                seconds=self._clock.spent,
+            )
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 from rlm.guest.errors import CellTimeout, Submitted
 from rlm.guest.interrupts import Shield
@@ -35,13 +35,13 @@ class Ticker(Shield):
         self._steps = 0
         self.submitted = False
         self.running = True
+
+    def end(self) -> None:
+        """The cell has ended: showing its variables may still run code of it."""
+        self.running = False
         if not self._closed:
             self._stop = None
             self.stopped.clear()
-
-    def end(self) -> None:
-        """The cell has ended."""
-        self.running = False
 
     def accept(self) -> None:
         """The cell has submitted: its next tick raises Submitted."""
@@ -61,12 +61,20 @@ class Ticker(Shield):
     def tick(self) -> bool:
         """Return True, or raise what stops the cell."""
         if self._stop is not None:
-            raise self._stop.with_traceback(None)
-        if self._max_steps is not None:
+            self._throw(type(self._stop)(*self._stop.args))  # one for each, with its traceback
+        if self._max_steps is not None and self.running:
             self._steps += 1
             if self._steps > self._max_steps:
                 self._halt(CellTimeout(f"the cell used up its {self._max_steps:,} steps"))
         return True
+
+    def _throw(self, stop: BaseException) -> NoReturn:
+        """Raise without a context, of which handlers in a recursion would make a long chain."""
+        try:
+            raise stop
+        except BaseException:
+            stop.__context__ = None
+            raise
 
     def _halt(self, stop: BaseException) -> None:
         self._stop = stop
