@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from engines import need_docker
 from lawful import checked
 from parts import Ask
 
@@ -25,3 +26,9 @@ def complete(tmp_path: Path) -> Ask:
     return lambda *args, **options: checked(
         rlm.completion(*args, **{"log_dir": tmp_path / "logs", **options})
     )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Look for the engine before a test that is marked as needing it."""
+    if item.get_closest_marker("docker") is not None:
+        need_docker()

@@ -2,7 +2,8 @@
 
 From the host come `bytes` for a stream (0 is the zygote's), `stream` to make the one of a session,
 `end` to close it, and `file` or `content` for descriptors; to the host go `bytes`, `end`, and
-`ended` or `failed` at last. Descriptors go to the zygote with the next bytes that are for it.
+`ended` or `failed` at last. Descriptors are collected until bytes take them along to the zygote,
+or `forget` lets go of them.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Relay:
     def _obey(self, message: Mapping[str, Any], blob: bytes) -> None:
         kind = message["t"]
         if kind == "bytes" and message["id"] == 0:
-            self._to_zygote(blob)
+            self._to_zygote(blob, self._collected() if message.get("fds") else [])
         elif kind == "bytes":
             self._to_session(message["id"], blob)
         elif kind == "stream":
@@ -118,6 +119,9 @@ class Relay:
             self._fds.append(os.open(message["path"], os.O_RDONLY | os.O_CLOEXEC))
         elif kind == "content":
             self._keep(message, blob)
+        elif kind == "forget":
+            for fd in self._collected():
+                os.close(fd)
         else:
             raise WireError(f"the host says {kind!r}")
 
@@ -154,8 +158,11 @@ class Relay:
 
     # the zygote
 
-    def _to_zygote(self, data: bytes) -> None:
+    def _collected(self) -> list[int]:
         fds, self._fds = self._fds, []
+        return fds
+
+    def _to_zygote(self, data: bytes, fds: list[int]) -> None:
         view = memoryview(data)
         for place in range(0, len(fds), MOST_FDS):
             batch = fds[place : place + MOST_FDS]

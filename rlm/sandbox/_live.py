@@ -214,7 +214,7 @@ class Live:
             limit = self._limits.seconds
             why = f"it did not stop when its time of {limit:g} s was up, so it was ended by force"
         else:
-            why = _cause(code, self._reason)
+            why = _cause(code, self._reason or ("" if self._life is None else self._life.why))
         message = (
             f"The session was lost: {why}. All variables are gone; the inputs are there again."
         )

@@ -43,6 +43,7 @@ class Zygote(ABC):
         self._lives: dict[int, Life] = {}
         self._last = 0
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
         self.facts: dict[str, Any] = {}
         self.alive = False
 
@@ -113,10 +114,11 @@ class Zygote(ABC):
             life.gone.set_result(None)
         return life
 
-    def _bury(self) -> None:
+    def _bury(self, why: str = "") -> None:
         self.alive = False
         for life in self._lives.values():
             if not life.gone.done():
+                life.why = why
                 life.gone.set_result(None)
         self._lives.clear()
 

@@ -10,11 +10,13 @@ import pytest
 
 from rlm.errors import BudgetExceeded, ContextWindowExceeded, ValidationFailed
 from rlm.sandbox.base import CellLimits, Execution, Functions, OpenOptions, Sandbox, Session
+from rlm.sandbox.docker import DockerSandbox
 from rlm.sandbox.local import LocalSandbox
 from rlm.sandbox.process import ProcessSandbox
 from rlm.testing import InMemorySandbox
 
 SANDBOXES: dict[str, Callable[[], Sandbox]] = {
+    "docker": DockerSandbox,
     "local": LocalSandbox,
     "memory": InMemorySandbox,
     "process": ProcessSandbox,

@@ -1,0 +1,35 @@
+"""Whether the Docker engine that tests need is there, with the image that sandboxes run."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import pytest
+
+__all__ = ["need_docker"]
+
+
+def need_docker() -> None:
+    """Skip the test without an engine and its image; fail where nothing may be skipped."""
+    missing = _missing()
+    if missing:
+        if os.environ.get("RLM_NO_SKIP"):
+            pytest.fail(f"{missing}, and RLM_NO_SKIP is set")
+        pytest.skip(missing)
+
+
+@functools.cache
+def _missing() -> str:
+    from rlm.errors import RLMError
+    from rlm.sandbox._docker_engine import Engine
+    from rlm.sandbox.docker import IMAGE
+
+    try:
+        engine = Engine(connect_timeout=10)
+    except RLMError as error:
+        return str(error)
+    try:
+        return "" if engine.has(IMAGE) else f"the engine has no image {IMAGE}: rlm docker build"
+    finally:
+        engine.close()
