@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from rlm import events
+from rlm.asking import Answer
 from rlm.errors import Aborted, RunError
 from rlm.prompt import describe
 from rlm.roster import RosterModel
-from rlm.run import Answer, Run
+from rlm.run import Run
 from rlm.signature import Output, Signature
 
 __all__ = ["Call", "Outcome", "error_fact"]

@@ -7,10 +7,10 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any, Literal
 
 from rlm import events, tokens
+from rlm.asking import Answer, Asked, Attempts, Purpose, Ranges
 from rlm.budget import Ask, Budget, Hold
 from rlm.cache import Cache, reply_key
 from rlm.errors import ProviderError
@@ -23,12 +23,8 @@ from rlm.signature import Signature
 from rlm.slots import Slots
 from rlm.tools.base import Tool
 from rlm.trace import Trace
-from rlm.usage import Price, Usage
 
-__all__ = ["Answer", "Run", "RunConfig", "open_run"]
-
-Purpose = Literal["turn", "query", "last"]
-Ranges = tuple[tuple[int, int], ...]
+__all__ = ["Run", "RunConfig", "open_run"]
 
 
 @dataclass(frozen=True)
@@ -49,15 +45,6 @@ class RunConfig:
     stream: bool = False
     store_inputs: bool = True
     tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A reply with the number of the request that got it, and what it cost."""
-
-    ask: int
-    reply: Reply
-    cost: Decimal | None
 
 
 class Run:
@@ -113,7 +100,17 @@ class Run:
         `bound` is an upper bound of the request's input tokens. Replies to queries are shared
         among equal requests of the run. Raises BudgetExceeded and the errors of providers.
         """
-        asked = _Asked(self, call, model, request, purpose, ranges, notice, last)
+        asked = Asked(
+            self.trace,
+            lambda: self.budget.seconds,
+            call,
+            model,
+            request,
+            purpose,
+            ranges,
+            notice,
+            last,
+        )
         if purpose != "query":
             return await self._send(asked, bound)
         asked.key = reply_key(model.name, request)
@@ -124,9 +121,9 @@ class Run:
             return answers[0].reply
 
         reply, _ = await self.cache.get(asked.key, send)
-        return answers[0] if answers else asked.from_cache(reply)
+        return answers[0] if answers else asked.from_cache(reply, next(self._asks))
 
-    async def _send(self, asked: _Asked, bound: int) -> Answer:
+    async def _send(self, asked: Asked, bound: int) -> Answer:
         async with self._slots:
             hold = await self._hold(asked, bound)
             try:
@@ -134,7 +131,7 @@ class Run:
             finally:
                 hold.release()
 
-    async def _hold(self, asked: _Asked, bound: int) -> Hold:
+    async def _hold(self, asked: Asked, bound: int) -> Hold:
         model, cap = asked.model, asked.request.max_output_tokens
         want = Ask(model.name, bound, cap, model.price)
         if self._is_dear(want):
@@ -151,12 +148,12 @@ class Run:
             limits.max_tokens is not None and want.tokens(0) * share > limits.max_tokens
         )
 
-    async def _attempt(self, asked: _Asked, hold: Hold) -> Answer:
+    async def _attempt(self, asked: Asked, hold: Hold) -> Answer:
         request = asked.request
         if hold.output_tokens != request.max_output_tokens:
             request = replace(request, max_output_tokens=hold.output_tokens)
         asked.emit_asked(next(self._asks), hold)
-        attempts = _Attempts(asked, hold)
+        attempts = Attempts(asked, hold)
         try:
             reply = await ask(
                 asked.model.lms,
@@ -173,6 +170,9 @@ class Run:
             raise
         return attempts.replied(reply)
 
+    def _clock(self) -> float:
+        return self.budget.seconds
+
     def _retries(self, model: RosterModel) -> Retries:
         found = self._patience.get(model.timeout)
         if found is None:
@@ -180,7 +180,7 @@ class Run:
             self._patience[model.timeout] = found
         return found
 
-    def _deltas(self, asked: _Asked) -> OnDelta | None:
+    def _deltas(self, asked: Asked) -> OnDelta | None:
         if not (self.config.stream and asked.call == "0" and self.trace.watched):
             return None
 
@@ -188,149 +188,6 @@ class Run:
             self.trace.show(events.Delta(asked.call, delta.kind, delta.text))
 
         return show
-
-
-class _Asked:
-    """One request as the trace tells of it."""
-
-    def __init__(
-        self,
-        run: Run,
-        call: str,
-        model: RosterModel,
-        request: Request,
-        purpose: Purpose,
-        ranges: Ranges,
-        notice: str,
-        last: bool,
-    ) -> None:
-        self.run = run
-        self.call = call
-        self.model = model
-        self.request = request
-        self.purpose = purpose
-        self.ranges = ranges
-        self.notice = notice
-        self.last = last
-        self.key = ""
-        self.number = 0
-        self.began = 0.0
-
-    def emit_asked(self, number: int, hold: Hold | None) -> None:
-        self.number = number
-        self.began = self.run.budget.seconds
-        held = (
-            {
-                "max_output_tokens": hold.output_tokens,
-                "held_tokens": hold.tokens,
-                "held_cost": hold.cost,
-            }
-            if hold
-            else {}
-        )
-        self.run.trace.emit(
-            events.ModelAsked,
-            self.call,
-            ask=number,
-            model=self.model.name,
-            purpose=self.purpose,
-            messages=self.ranges,
-            notice=self.notice,
-            parameters=self.model.parameters(),
-            key=self.key,
-            **held,
-        )
-
-    def emit_replied(
-        self, reply: Reply, model: str, usage: Usage, cost: Decimal | None, **more: Any
-    ) -> Answer:
-        fact = self.run.trace.emit(
-            events.ModelReplied,
-            self.call,
-            ask=self.number,
-            model=model,
-            text=reply.text,
-            reasoning=reply.reasoning,
-            usage=usage,
-            cost=cost,
-            finish=reply.finish,
-            seconds=round(self.run.budget.seconds - self.began, 6),
-            **more,
-        )
-        if fact.text != reply.text:  # a secret that was taken out must not be acted on either
-            reply = replace(reply, text=fact.text, reasoning=fact.reasoning)
-        return Answer(self.number, reply, cost)
-
-    def from_cache(self, reply: Reply) -> Answer:
-        self.emit_asked(next(self.run._asks), None)
-        return self.emit_replied(reply, self.model.name, Usage(), Decimal(0), cached=True)
-
-
-class _Attempts:
-    """The attempts of one request: each that fails is charged and told."""
-
-    def __init__(self, asked: _Asked, hold: Hold) -> None:
-        self._asked = asked
-        self._hold = hold
-        self._model = asked.model.lms[0].name
-        self._lost_cost: Decimal | None = Decimal(0)
-        self._lost_usage = Usage()
-
-    def lost(self, model: str, error: ProviderError, may_be_billed: bool) -> None:
-        self._lost_cost, self._lost_usage = Decimal(0), Usage()
-        if may_be_billed:
-            self._lost_cost = self._hold.charge_attempt(error.usage, self._price(model))
-            self._lost_usage = error.usage or self._hold.usage
-
-    def retrying(self, model: str, error: ProviderError, wait: float, following: str) -> None:
-        self._asked.run.trace.emit(
-            events.ModelRetried,
-            self._asked.call,
-            ask=self._asked.number,
-            model=model,
-            error=events.ErrorFact(
-                type=type(error).__name__, message=str(error), details=error.details()
-            ),
-            wait=round(wait, 3),
-            next_model=following,
-            cost=self._lost_cost,
-            usage=self._lost_usage,
-        )
-        self._lost_cost, self._lost_usage = Decimal(0), Usage()
-        self._model = following
-        self._hold.check_again()
-
-    def replied(self, reply: Reply) -> Answer:
-        cost = self._hold.settle(reply.usage, self._price(self._model))
-        usage = reply.usage or self._hold.usage
-        estimated = reply.usage is None
-        return self._asked.emit_replied(reply, self._model, usage, cost, estimated=estimated)
-
-    def emit_lost(self, error: ProviderError) -> None:
-        """Tell that the request ended without a reply; its last attempt is charged already."""
-        self._emit(error, error.details(), self._lost_cost, self._lost_usage)
-
-    def emit_broken(self, error: BaseException) -> None:
-        """Tell that the request was broken off; what it may be billed is what was held."""
-        out_of_money = not isinstance(error, asyncio.CancelledError)
-        cost = Decimal(0) if out_of_money else self._hold.settle(None)
-        self._emit(error, {}, cost, Usage() if out_of_money else self._hold.usage)
-
-    def _emit(
-        self, error: BaseException, details: dict[str, Any], cost: Decimal | None, usage: Usage
-    ) -> None:
-        self._asked.run.trace.emit(
-            events.ModelLost,
-            self._asked.call,
-            ask=self._asked.number,
-            model=self._model,
-            error=events.ErrorFact(type=type(error).__name__, message=str(error), details=details),
-            cost=cost,
-            usage=usage,
-        )
-
-    def _price(self, model: str) -> Price | None:
-        return self._asked.model.price_of(model)
 
 
 @asynccontextmanager

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Literal
 
 from rlm import events, prompt, tokens
+from rlm.asking import Ranges
 from rlm.budget import Ask
 from rlm.call import Call
 from rlm.lm.base import Message, Reply
-from rlm.run import Ranges
 
 __all__ = ["Transcript"]
 
