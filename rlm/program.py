@@ -64,7 +64,7 @@ def prepare(
         seed=secrets.randbits(32) if seed is None else int(seed),
         stream=bool(options.get("stream")),
         store_inputs=options.get("store_inputs", True),
-        tags=tuple(options.get("tags") or ()),
+        tags=tuple(map(str, options.get("tags") or ())),
     )
     return Program(config, _trace(options, sink))
 

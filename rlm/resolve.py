@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from rlm import catalog
 from rlm.errors import ConfigurationError
@@ -35,7 +36,7 @@ def roster(options: Mapping[str, Any], limits: Limits) -> Roster:
     Raises ConfigurationError when none is named, when a name means nothing, when a key is missing,
     and when money is limited but a price is unknown.
     """
-    known = _Known(options.get("prices") or {})
+    known = _Known(_prices(options.get("prices") or {}))
     root = _model(_chosen(options.get("model"), "RLM_MODEL"), known)
     chosen = _chosen(options.get("sub_model"), "RLM_SUB_MODEL")
     sub = None if chosen is None else _model(chosen, known)
@@ -43,6 +44,15 @@ def roster(options: Mapping[str, Any], limits: Limits) -> Roster:
     if limits.max_cost_usd is not None:
         _refuse_unpriced(found)
     return found
+
+
+def _prices(given: Any) -> Prices:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"prices={given!r}: give a dict of models and their (input, output) in dollars a "
+            "million tokens"
+        )
+    return given
 
 
 def _chosen(given: Any, variable: str) -> Any:
@@ -284,10 +294,11 @@ def limits(given: Limits | Mapping[str, Any] | None) -> Limits:
 
 def dialect(given: str | None) -> Dialect:
     """Return the dialect that the prompt teaches."""
-    known: dict[str, Dialect] = {"fence": "fence", "json": "json", "tags": "tags"}
-    if (given or "fence") not in known:
-        raise ConfigurationError(f"the dialect {given!r} is not known: {', '.join(known)}")
-    return known[given or "fence"]
+    known: tuple[Dialect, ...] = get_args(Dialect)
+    for each in known:
+        if each == (given or "fence"):
+            return each
+    raise ConfigurationError(f"the dialect {given!r} is not known: {', '.join(known)}")
 
 
 def sinks(given: Any) -> Sequence[Callable[..., None]]:
@@ -296,6 +307,6 @@ def sinks(given: Any) -> Sequence[Callable[..., None]]:
         return ()
     found = (given,) if callable(given) else tuple(given)
     for sink in found:
-        if not callable(sink):
-            raise ConfigurationError(f"on_event={sink!r}: give a function of an event")
+        if not callable(sink) or inspect.iscoroutinefunction(sink):
+            raise ConfigurationError(f"on_event: {sink!r} is no plain function of an event")
     return found

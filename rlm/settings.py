@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
@@ -92,8 +93,11 @@ def _kept(name: str, value: Any) -> Any:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{name}={value!r} is no list: write {name}=[…]")
     given = tuple(value)
-    if name == "validators" and (wrong := [each for each in given if not callable(each)]):
-        raise ConfigurationError(f"{wrong[0]!r} is no validator: give a function of the output")
+    for each in given if name == "validators" else ():
+        if not callable(each) or inspect.iscoroutinefunction(each):
+            raise ConfigurationError(
+                f"{each!r} is no validator: give a plain function of it"
+            )
     return given
 
 

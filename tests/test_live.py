@@ -4,7 +4,7 @@ import asyncio
 import gc
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def test_cancelling_again_and_again_leaves_nothing_behind(
     async def main(after: int) -> None:
         options: Any = {"model": scripted(reply)}
         if how == "handle":
-            cancel = rlm.astream("-> answer", **options).cancel
+            cancel: Callable[[], Any] = rlm.astream("-> answer", **options).cancel
         else:
             cancel = asyncio.create_task(rlm.apredict("-> answer", **options)).cancel
         for _ in range(after):

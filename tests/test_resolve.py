@@ -216,5 +216,23 @@ def test_sinks_are_none_one_or_several() -> None:
     assert resolve.sinks(None) == ()
     assert resolve.sinks(seen.append) == (seen.append,)
     assert len(resolve.sinks([seen.append, print])) == 2
-    with pytest.raises(rlm.ConfigurationError, match="'loud'"):
+    with pytest.raises(rlm.ConfigurationError, match="'loud' is no plain function"):
         resolve.sinks(["loud"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": -1},
+        {"max_output_tokens": 0},
+        {"timeout": 0},
+        {"window": 0},
+        {"temprature": 1},
+        {"thinking": "much"},
+    ],
+    ids=str,
+)
+def test_an_impossible_option_of_a_model_is_named(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(rlm.ConfigurationError, match=rf"Model\('openai/x'\): {name}: "):
+        rlm.Model("openai/x", **options)

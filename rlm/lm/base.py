@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlm.errors import ConfigurationError
 from rlm.usage import Price, Usage
@@ -119,13 +119,13 @@ class Model(BaseModel):
     name: str
     base_url: str | None = None
     api_key: str | None = None
-    temperature: float | None = None
+    temperature: float | None = Field(None, ge=0)
     thinking: Literal["low", "medium", "high"] | None = None
-    max_output_tokens: int | None = None
-    timeout: float | None = None
+    max_output_tokens: int | None = Field(None, ge=1)
+    timeout: float | None = Field(None, gt=0)
     """Seconds that one request may take in all; 600 when not given."""
     price: Price | None = None
-    window: int | None = None
+    window: int | None = Field(None, ge=1)
     extra: dict[str, Any] = {}
     """Further parameters of the provider, sent as they are."""
 
