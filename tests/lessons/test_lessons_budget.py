@@ -166,9 +166,13 @@ def test_lesson_22_a_cancelled_request_keeps_its_estimate(tmp_path: Path) -> Non
 
 def test_lesson_22_a_request_that_timed_out_keeps_its_estimate(complete: Ask) -> None:
     code = "a, = parallel_queries('slow')\nsubmit(a.error)"
-    script: list[Any] = [cell(code), *[{"reply": "late", "delay": 60}] * 4]
     limits = {"max_cost_usd": 5, "max_output_tokens": 1_000}
-    with LoopbackServer(script, prices=PRICES) as server:
+
+    def play(request: ServerRequest) -> ServerReply:
+        late = request.prompt == "slow"
+        return ServerReply("late", delay=60) if late else ServerReply(cell(code))
+
+    with LoopbackServer(play, prices=PRICES) as server:
         slow = served(server, timeout=0.15)
         result = complete("Ask", model=served(server), sub_model=slow, limits=limits)
         assert result.value == "ProviderTimeout"
