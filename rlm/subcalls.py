@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rlm import prompt
@@ -85,10 +86,10 @@ class SubCalls:
         cell: int | None = None,
     ) -> dict[str, Any]:
         """Ask by a signature."""
+        if not isinstance(signature, str):
+            raise ToolError(f"a signature is a text here, not {type(signature).__name__}")
         try:
-            contract = Signature.parse(signature)
-            if instructions:
-                contract = contract.with_instructions(instructions)
+            contract = _contract(signature, instructions or "")
             given = contract.check_inputs(inputs)
         except ConfigurationError as error:
             raise ToolError(str(error)) from None
@@ -224,6 +225,12 @@ async def _settled(reply: Awaitable[Reply]) -> Reply:
 
 
 _READ = Signature.parse("context -> answer: str")
+
+
+@lru_cache(maxsize=64)  # every row of a batch asks by the same one
+def _contract(signature: str, instructions: str) -> Signature:
+    contract = Signature.parse(signature)
+    return contract.with_instructions(instructions) if instructions else contract
 
 
 def _typed(text: str, output: str, context: Any) -> Signature:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -214,18 +216,23 @@ class Signature:
 
     def json_schema(self, side: Literal["inputs", "outputs"] = "outputs") -> dict[str, Any]:
         """Return the JSON schema of the outputs (or inputs) as one object."""
-        return object_schema(self.inputs if side == "inputs" else self.outputs)
+        return copy.deepcopy(self._schemas[side])
 
     def to_json(self) -> dict[str, Any]:
         """Return the signature as plain JSON values: fields with their type, as text and schema."""
         sides = {"inputs": self.inputs, "outputs": self.outputs}
         made: dict[str, Any] = {"name": self.name, "instructions": self.instructions}
         for side, fields in sides.items():
-            properties = object_schema(fields)
+            properties = self._schemas[side]
             made[side] = [_field_json(each, properties["properties"][each.name]) for each in fields]
             if "$defs" in properties:
                 made.setdefault("$defs", {}).update(properties["$defs"])
         return made
+
+    @cached_property
+    def _schemas(self) -> dict[str, dict[str, Any]]:
+        """The schemas of both sides, made once: many calls ask by one signature."""
+        return {"inputs": object_schema(self.inputs), "outputs": object_schema(self.outputs)}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Signature:
