@@ -224,6 +224,16 @@ ORDINARY = {
     "future annotations": (
         "from __future__ import annotations\ndef f(x: Nope) -> Never: return x\nf(1)"
     ),
+    "escapes that are none": "import re\nre.findall('\\d+', 'a1b22')",
+    "special methods by name": "'abc'.__len__(), [1].__contains__(1), dict.__len__({})",
+    "super's own methods": (
+        "class A:\n    def _h(self): return 1\nclass B(A):\n"
+        "    def _h(self): return super()._h() + 1\nB()._h()"
+    ),
+    "json of anything": (
+        "import json\nclass E(json.JSONEncoder):\n    def default(self, o): return sorted(o)\n"
+        "json.dumps({'a': {2, 1}}, cls=E)"
+    ),
     "docstrings": "def f():\n    'about f'\n    return 1\n(f.__doc__, f())",
     "calls a base class by name": (
         "class A(Exception):\n    def __init__(self, m):\n        Exception.__init__(self, m)\n"
@@ -340,6 +350,24 @@ ESCAPES = {
     "what deepcopy remembers": "import copy\nmemo = {}\nout = copy.deepcopy(history, memo)",
     "derives from a generic alias": "from typing import List\nclass A(type(List[int])): pass",
     "an input file elsewhere": "out = type(doc)('x', 'text/plain', 9, 0, None).text",
+    "an input file made anew": (
+        "out = type(doc).of({'name': 'x', 'type': 't', 'size': 9}, 0, None).text"
+    ),
+    "an input file's reader": "out = doc._pread(0, 9)",
+    "derives from an input file": "class F(type(doc)): pass",
+    "an input file set up again": "out = doc.__init__",
+    "a frame by the fields of a dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass P:\n    gi_frame: int\n"
+        "g = (x for x in [1])\nmatch g:\n    case P(f): out = f\nassert 'out' in globals()"
+    ),
+    "a shared method's function": "import time\nout = time.sleep.__func__",
+    "a frame in a context manager": (
+        "import contextlib\n@contextlib.contextmanager\ndef f(): yield\nout = f().gen.gi_frame"
+    ),
+    "a generator's frame by format": "out = '{0.gi_frame}'.format(x for x in [1])",
+    "guard as a method's argument": "class A:\n    def f(self, _getattr_): pass",
+    "guard in a class": "class A:\n    _getattr_ = 1",
+    "code of a function by setattr": "def f(): pass\nsetattr(f, '__code__', 1)",
     "an input file's base": "out = super(type(doc), doc).__init__('x', 'text/plain', 9, 0, None)",
     "an input file's descriptor": "doc._fd = 0",
     "an input file's descriptor, read": "out = doc._fd",

@@ -205,3 +205,30 @@ def test_no_thread_outlives_its_session() -> None:
         if thread not in before:
             thread.join(5)
             assert not thread.is_alive()
+
+
+def test_lesson_27_a_cancelled_cell_stops_and_the_loop_is_never_held_up() -> None:
+    async def main() -> str | None:
+        async with (
+            LocalSandbox().start({"x": 3}, LIMITS) as place,
+            place.open({"x": 3}, {}, OpenOptions()) as session,
+        ):
+            running = asyncio.create_task(session.execute("x = 4\nwhile True: pass"))
+            for _ in range(20):
+                await asyncio.sleep(0.005)  # the loop goes round beside the cell
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            return (await session.execute("x")).value
+
+    assert asyncio.run(main()) == "3"
+
+
+def test_rr29_a_run_goes_through_it() -> None:
+    import rlm
+    from rlm.testing import ScriptedLM
+
+    lm = ScriptedLM(["```repl\nn = len(context)\nprint(n)\n```", "```repl\nsubmit(n)\n```"])
+    given = {"context": "x" * 1000}
+    result = rlm.predict("context -> n: int", input=given, model=lm, sandbox="local")
+    assert (result.status, result.value) == ("completed", 1000)

@@ -7,6 +7,7 @@ import builtins
 import itertools
 import linecache
 import types
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,6 +61,8 @@ class ThreadCells(Cells):
             "help": kit.help,
         }
         self.namespace[TICK] = kit.ticker.tick
+        # what Python has to say about a cell's text ("\\d") is not this process's concern
+        warnings.filterwarnings("ignore", module="<cell ")
 
     def builtins(self) -> dict[str, Any]:
         """Return what cells find without importing anything."""

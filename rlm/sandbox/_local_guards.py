@@ -100,7 +100,8 @@ def _special(thing: Any, name: str, is_class: bool, local: bool) -> Any:
         return getattr(thing, name)
     if name == "__members__" and is_class:
         return types.MappingProxyType(dict(getattr(thing, name)))
-    own = local or _super_of_local(thing) or (is_class and issubclass(thing, BaseException))
+    plain = thing in _BASES or issubclass(thing, BaseException) if is_class else False
+    own = local or plain or type(thing) in _BASES or _super_of_local(thing)
     if own and name in MAGIC:
         return getattr(thing, name)
     raise _refusal(thing, name)

@@ -20,19 +20,15 @@ class SealedFile(File):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError("a cell cannot make a File; its files are among the inputs")
 
-    @classmethod
-    def of(cls, entry: Mapping[str, Any], fd: int, room: int | None) -> SealedFile:
-        """Return the file of an entry, on a descriptor that stays the caller's."""
-        made = cls.__new__(cls)
-        File.__init__(made, entry["name"], entry["type"], entry["size"], fd, room)
-        return made
-
     def __reduce__(self) -> Any:
         raise TypeError(f"{self!r} cannot be copied; it is the same everywhere")
 
-    def close(self) -> None:
-        """Nothing can be read any more."""
-        self._fd = -1
+
+def _sealed(entry: Mapping[str, Any], fd: int, room: int | None) -> SealedFile:
+    """Return the file of an entry; no method, since a cell could call that."""
+    made = SealedFile.__new__(SealedFile)
+    File.__init__(made, entry["name"], entry["type"], entry["size"], fd, room)
+    return made
 
 
 class Given:
@@ -64,7 +60,7 @@ class Given:
         room = None if memory_mb is None else memory_mb << 20
 
         def open_file(entry: Mapping[str, Any]) -> SealedFile:
-            made = SealedFile.of(entry, self._blobs.fds[entry["fd"]], room)
+            made = _sealed(entry, self._blobs.fds[entry["fd"]], room)
             self._files.append(made)
             return made
 
@@ -73,5 +69,5 @@ class Given:
     def close(self) -> None:
         """Close the files in it."""
         for file in self._files:
-            file.close()
+            file._fd = -1  # a thread that was left behind must not read what is opened next
         self._blobs.close()
