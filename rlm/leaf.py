@@ -41,7 +41,9 @@ class CompletionCall(Call):
         self._typed = typed
 
     def _contract(self) -> dict[str, Any]:
-        return {"signature": self.signature.to_json()} if self._typed else {}
+        if not self._typed:
+            return {}
+        return {"task": self.task, "signature": self.signature.to_json()}
 
     async def _answer(self) -> Output:
         self.ended_by = "replied"
