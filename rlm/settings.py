@@ -87,8 +87,21 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept(name: str, value: Any) -> Any:
+    _check_value(name, value)
     if name not in _LISTS or value is None or (name == "on_event" and callable(value)):
         return value
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ConfigurationError(f"{name}={value!r} is no list: write {name}=[…]")
-    return tuple(value)
+    given = tuple(value)
+    for each in given if name == "validators" else ():
+        if not callable(each) or inspect.iscoroutinefunction(each):
+            raise ConfigurationError(f"{each!r} is no validator: give a plain function of the output")
+    return given
+
+
+def _check_value(name: str, value: Any) -> None:
+    if name == "seed" and not isinstance(value, int | None):
+        raise ConfigurationError(f"seed={value!r} is no whole number")
+    texts = value.values() if isinstance(value, Mapping) else [None]
+    if name == "secrets" and value is not None and not all(isinstance(v, str) for v in texts):
+        raise ConfigurationError("secrets= takes a mapping of names to texts")  # showing none
