@@ -17,6 +17,7 @@ from rlm.sandbox.base import Functions
 from rlm.signature import plain
 from rlm.subcalls import SubCalls
 from rlm.tools.base import Tool
+from rlm.trace import BLOB_OVER
 
 __all__ = ["Bridge", "Caller"]
 
@@ -215,5 +216,20 @@ _QUERY_OPTIONS = {"prompt", "model", "context", "output", "sample", "recursive"}
 
 def _key(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Return the hash of a request in canonical form: by it a replay knows the crossing again."""
-    text = json.dumps([name, args, kwargs], sort_keys=True, default=repr, ensure_ascii=False)
+    text = _CANONICAL.encode([name, _brief(args), _brief(kwargs)])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=repr, ensure_ascii=False)
+
+
+def _brief(value: Any) -> Any:
+    """Put length and ends in the place of large texts: a gigabyte is not copied to be hashed."""
+    if isinstance(value, (str, bytes, bytearray)):
+        return value if len(value) <= BLOB_OVER else [len(value), value[:_END], value[-_END:]]
+    if isinstance(value, Mapping):
+        return {str(key): _brief(item) for key, item in value.items()}
+    return [_brief(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+_END = 4096
