@@ -95,7 +95,9 @@ def _kept(name: str, value: Any) -> Any:
     given = tuple(value)
     for each in given if name == "validators" else ():
         if not callable(each) or inspect.iscoroutinefunction(each):
-            raise ConfigurationError(f"{each!r} is no validator: give a plain function of the output")
+            raise ConfigurationError(
+                f"{each!r} is no validator: give a plain function of the output"
+            )
     return given
 
 
