@@ -230,6 +230,18 @@ ORDINARY = {
         "class A:\n    def _h(self): return 1\nclass B(A):\n"
         "    def _h(self): return super()._h() + 1\nB()._h()"
     ),
+    "derives from much": (
+        "from collections.abc import Mapping, Iterator\nfrom typing import TypedDict, Generic, "
+        "TypeVar, Protocol\nfrom enum import IntEnum, StrEnum\nT = TypeVar('T')\n"
+        "class M(Mapping):\n    def __init__(self): self.d = {'a': 1}\n"
+        "    def __getitem__(self, k): return self.d[k]\n"
+        "    def __iter__(self): return iter(self.d)\n"
+        "    def __len__(self): return len(self.d)\nclass D(TypedDict, total=False):\n    a: int\n"
+        "class G(Generic[T]):\n    def get(self) -> T: return 1\nclass P(Protocol):\n"
+        "    def f(self) -> int: ...\nclass I(IntEnum):\n    A = 1\n"
+        "class S(StrEnum):\n    B = 'b'\n"
+        "(dict(M()), D(a=1), G[int]().get(), I.A + 1, S.B.upper())"
+    ),
     "json of anything": (
         "import json\nclass E(json.JSONEncoder):\n    def default(self, o): return sorted(o)\n"
         "json.dumps({'a': {2, 1}}, cls=E)"
@@ -352,6 +364,11 @@ ESCAPES = {
     "an input file elsewhere": "out = type(doc)('x', 'text/plain', 9, 0, None).text",
     "an input file made anew": (
         "out = type(doc).of({'name': 'x', 'type': 't', 'size': 9}, 0, None).text"
+    ),
+    "a base class with a forged name": (
+        "from enum import Enum\nE = Enum('Enum', {}, type=type(doc), module='enum')\n"
+        "class Y(E):\n    A = 0\n    def __init__(self, fd):\n        self._fd = fd\n"
+        "        self.size = 9\nout = Y.A.read_bytes()"
     ),
     "an input file's reader": "out = doc._pread(0, 9)",
     "derives from an input file": "class F(type(doc)): pass",

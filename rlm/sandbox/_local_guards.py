@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import functools
 import operator
 import string
 import types
@@ -44,12 +45,24 @@ _BASES: tuple[type, ...] = (
     object, dict, list, set, frozenset, tuple, str, int, float, deque, Counter, OrderedDict,
     defaultdict,
 )  # fmt: skip
-_NAMED_BASES = {
-    "abc": ("ABC",),
-    "enum": ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"),
-    "json.encoder": ("JSONEncoder",),
-    "typing": ("Generic", "Protocol", "NamedTuple", "TypedDict"),
-}
+
+
+@functools.cache
+def _bases() -> frozenset[Any]:
+    """Return what a cell may derive from; the classes themselves, since a name can be forged."""
+    import abc
+    import collections.abc
+    import enum
+    import json
+    import typing
+
+    abstract = (getattr(collections.abc, name) for name in collections.abc.__all__)
+    entries = (
+        types.resolve_bases((base,))[0]
+        for base in (typing.NamedTuple, typing.TypedDict, typing.Generic, typing.Protocol)
+    )
+    enums = (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag)
+    return frozenset({*_BASES, abc.ABC, json.JSONEncoder, *enums, *abstract, *entries})
 
 
 def is_local(thing: Any) -> bool:
@@ -215,9 +228,7 @@ _IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
 def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any], **named: Any) -> type:
     """Make a class of a cell: marked as such, and derived from what may be derived from."""
     for base in bases:
-        known = base in _BASES or issubclass(base, BaseException) or is_local(base)
-        known = known or base.__name__ in _NAMED_BASES.get(base.__module__, ())
-        if not known and base.__module__ != "collections.abc":
+        if not (base in _bases() or issubclass(base, BaseException) or is_local(base)):
             raise TypeError(f"{base.__name__} cannot be a base class in the local sandbox")
 
     def fill(made: dict[str, Any]) -> None:
