@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rlm.live import AsyncStream, Stream
     from rlm.lm.base import LM, Message, Model, Reply, Request
     from rlm.result import Result
+    from rlm.sandbox.docker import DockerSandbox
     from rlm.sandbox.process import ProcessSandbox
     from rlm.settings import configure
     from rlm.signature import InputField, Output, OutputField, Signature
@@ -68,6 +69,7 @@ _HOMES = {
     "rlm.limits": "Limits",
     "rlm.lm.base": "LM Message Model Reply Request",
     "rlm.result": "Result",
+    "rlm.sandbox.docker": "DockerSandbox",
     "rlm.sandbox.process": "ProcessSandbox",
     "rlm.settings": "configure",
     "rlm.signature": "InputField Output OutputField Signature",
@@ -87,6 +89,7 @@ __all__ = [
     "BudgetExceeded",
     "ConfigurationError",
     "ContextWindowExceeded",
+    "DockerSandbox",
     "File",
     "InputField",
     "Limits",

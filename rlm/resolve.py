@@ -258,7 +258,12 @@ def _sandboxes() -> dict[str, Callable[[], Sandbox]]:
 
         return LocalSandbox()
 
-    return {"process": process, "local": local}
+    def docker() -> Sandbox:
+        from rlm.sandbox.docker import DockerSandbox
+
+        return DockerSandbox()
+
+    return {"process": process, "local": local, "docker": docker}
 
 
 def tools(given: Iterable[Tool | Callable[..., Any]] | None) -> tuple[Tool, ...]:
