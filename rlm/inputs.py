@@ -97,7 +97,7 @@ async def keep_large(inputs: Mapping[str, Any], trace: Trace, whole: bool) -> No
     everything else, without a path. What cannot be kept is noted and does not end the run.
     """
     for name, value in inputs.items():
-        pieces = _pieces(value)
+        pieces = _pieces(value, trace.redact)
         if pieces is None:
             continue
         path = str(value.path) if isinstance(value, File) and value.path else ""
@@ -142,14 +142,23 @@ class _Counted:
         return f"sha256:{digest.hexdigest()}"
 
 
-def _pieces(value: Any) -> Iterator[bytes] | None:
-    """Return a file, text or bytes in pieces, or `None` for what the trace tells in full."""
+def _pieces(value: Any, clean: Callable[[str], str]) -> Iterator[bytes] | None:
+    """Return a file, text or bytes in pieces, or `None` for what the trace tells in full.
+
+    A text is cleaned of secrets first, when its first piece is asked for.
+    """
     if isinstance(value, File):
         return _read(value)
     if not isinstance(value, (str, bytes, bytearray)) or describe("", value).value is not None:
         return None
-    parts = (value[start : start + _PIECE] for start in range(0, len(value), _PIECE))
-    return (p.encode("utf-8", "surrogatepass") if isinstance(p, str) else bytes(p) for p in parts)
+    return _cut(value, clean)
+
+
+def _cut(value: str | bytes | bytearray, clean: Callable[[str], str]) -> Iterator[bytes]:
+    whole = clean(value) if isinstance(value, str) else value
+    for start in range(0, len(whole), _PIECE):
+        piece = whole[start : start + _PIECE]
+        yield piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else bytes(piece)
 
 
 def _read(file: File) -> Iterator[bytes]:

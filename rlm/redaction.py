@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Redactor"]
 
-_LOOKS_SECRET = re.compile(r"(?:_KEY|_TOKEN|_SECRET|_PASSWORD|_CREDENTIALS)$|^(?:API_?KEY|TOKEN)$")
+_NAMES_SECRET = re.compile(r"(?:_KEY|_TOKEN|_SECRET|_PASSWORD|_CREDENTIALS)$|^(?:API_?KEY|TOKEN)$")
+_PLAIN = re.compile(r"[\W_]*(?:[a-z]+|[A-Z]?[a-z]*)(?:[\W_]+[A-Za-z]?[a-z]*)*[\W_]*|[\d\W]*")
 _SHORTEST = 8  # shorter values are words that may stand anywhere
 
 
@@ -28,8 +30,18 @@ class Redactor:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Redactor:
-        """Know the values of all variables whose names say that they hold a secret."""
-        return cls({k: v for k, v in environment.items() if _LOOKS_SECRET.search(k.upper())})
+        """Know the values of all variables whose names say that they hold a secret.
+
+        A value of plain words (`DB_PASSWORD=postgres`) is left alone: it would be taken out of
+        code and prose where it means something else. Whoever wants it out names it in `secrets=`.
+        """
+        return cls(
+            {
+                name: value
+                for name, value in environment.items()
+                if _NAMES_SECRET.search(name.upper()) and not _PLAIN.fullmatch(value)
+            }
+        )
 
     @property
     def knows_secrets(self) -> bool:
@@ -40,13 +52,20 @@ class Redactor:
         """Know further secrets."""
         for name, value in secrets.items():
             if len(value) >= _SHORTEST:
-                self._names.setdefault(value, name)
+                for form in _forms(value):
+                    self._names.setdefault(form, name)
         if self._names:
             longest_first: Iterable[str] = sorted(self._names, key=len, reverse=True)
             self._pattern = re.compile("|".join(map(re.escape, longest_first)))
 
     def __call__(self, text: str) -> str:
         """Return the text with a placeholder in the place of each secret."""
-        if self._pattern is None:
-            return text
+        if self._pattern is None or not any(secret in text for secret in self._names):
+            return text  # a search for fixed texts is some ten times faster than the pattern
         return self._pattern.sub(lambda found: f"[redacted:{self._names[found.group()]}]", text)
+
+
+def _forms(value: str) -> set[str]:
+    """Return how a secret looks as it is, quoted in code, and either of them inside JSON."""
+    plain = {value, repr(value)[1:-1]}
+    return plain | {json.dumps(form, ensure_ascii=False)[1:-1] for form in plain}
