@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import sys
@@ -13,13 +14,13 @@ from typing import Any
 from rlm import events, resolve
 from rlm._version import __version__
 from rlm.call import error_fact
-from rlm.errors import Aborted, BudgetExceeded, RunError
+from rlm.errors import Aborted, BudgetExceeded, RLMError, RunError
 from rlm.files import File
 from rlm.inputs import check_limits, check_names, keep_large
 from rlm.loop import ReplCall, tool_fact
 from rlm.redaction import Redactor
 from rlm.result import Result
-from rlm.run import RunConfig, open_run
+from rlm.run import Run, RunConfig, open_run
 from rlm.signature import Signature
 from rlm.store.files import FileLog
 from rlm.trace import Trace
@@ -137,7 +138,7 @@ class Program:
                 await run.place()  # what cannot be sent is refused before anything is spent
             keeping = None
             if trace.location:
-                keeping = asyncio.create_task(keep_large(config.inputs, trace, config.store_inputs))
+                keeping = asyncio.create_task(self._keep(run))
             root = ReplCall(
                 run,
                 "0",
@@ -156,6 +157,12 @@ class Program:
                     keeping.cancel()
                     await asyncio.wait([keeping])
             return outcome.ended_by
+
+    async def _keep(self, run: Run) -> None:
+        """Keep large inputs once the sandbox has them, for the first cell waits for that."""
+        with contextlib.suppress(RLMError):  # the root runs into the same, and says so
+            await run.place()
+        await keep_large(self._config.inputs, self.trace, self._config.store_inputs)
 
     def _start(self) -> None:
         config = self._config
