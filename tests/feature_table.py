@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-__all__ = ["LATER", "README", "ROWS", "carried", "table"]
+__all__ = ["README", "ROWS", "carried", "table"]
 
 HERE = Path(__file__).parent
 README = HERE / "README.md"
@@ -121,9 +121,6 @@ ROWS = {
 }
 """The ids that are carried, each with what its row says."""
 
-LATER = {"RR-30"}
-"""Ids whose part is not built yet; the day it has a test it leaves this set."""
-
 
 def carried() -> dict[str, list[str]]:
     """Return the tests that carry an id in their name, as `file::name` below tests/."""
@@ -142,7 +139,7 @@ def table() -> str:
     tests = carried()
     lines = ["| id | what it says | tests |", "|---|---|---|"]
     for each, words in ROWS.items():
-        named = "<br>".join(f"`{name}`" for name in tests[each]) or "with its part, later"
+        named = "<br>".join(f"`{name}`" for name in tests[each])
         lines.append(f"| {each} | {words} | {named} |")
     return "\n".join(lines) + "\n"
 

@@ -49,7 +49,7 @@ def test_equal_requests_have_equal_keys() -> None:
     [
         ("llm_query(3)", "llm_query takes a text, not int"),
         ("llm_query('q', modle='x')", "modle"),
-        ("predict(3)", "3 is no signature"),
+        ("predict(3)", "a signature is a text here, not int"),
         ("parallel_predict('a, b -> n', [1])", "inputs are given by name (a, b)"),
         ("parallel_predict('text -> n', 'rows')", "takes a list of rows"),
         ("parallel_queries('a', max_concurrency='many')", "max_concurrency = 'many'"),
