@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rlm.cli import cell, console, demo, doctor, exits, models, run, show
+from rlm.cli import cell, console, demo, docker, doctor, exits, models, run, show
 
 __all__ = ["app", "run_app"]
 
@@ -70,6 +70,7 @@ app.command()(models.schema)
 app.command(epilog=console.EXAMPLES)(console.console)
 app.command()(doctor.doctor)
 app.command("exec", epilog=cell.EXAMPLES)(cell.execute)
+app.add_typer(docker.app, name="docker")
 
 
 def run_app(arguments: Sequence[str] | None = None) -> int:

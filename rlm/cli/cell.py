@@ -36,9 +36,7 @@ _FUNCTIONS = (
 def execute(
     sandbox: Annotated[
         str,
-        typer.Option(
-            "--sandbox", "--env", "-e", metavar="NAME", help="Where it runs: process or local."
-        ),
+        typer.Option("--sandbox", "--env", "-e", metavar="NAME", help="process, docker or local."),
     ] = "process",
     input: Annotated[
         list[str] | None,

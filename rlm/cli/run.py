@@ -135,8 +135,8 @@ SandboxName = Annotated[
         "-e",
         metavar="NAME",
         rich_help_panel=CODE,
-        help="Where generated code runs: process (confined by the operating system), local (no "
-        "wall: trusted prompts only), or one that a package adds.",
+        help="Where generated code runs: process (confined by the operating system), docker (in a "
+        "container), local (no wall: trusted prompts only), or one that a package adds.",
     ),
 ]
 CellSeconds = Annotated[
