@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["Redactor"]
 
 _NAMES_SECRET = re.compile(r"(?:_KEY|_TOKEN|_SECRET|_PASSWORD|_CREDENTIALS)$|^(?:API_?KEY|TOKEN)$")
-_PLAIN = re.compile(r"[\W_]*(?:[a-z]+|[A-Z]?[a-z]*)(?:[\W_]+[A-Za-z]?[a-z]*)*[\W_]*|[\d\W]*")
+_WORD = re.compile(r"[A-Z]?[a-z]*")
+_BETWEEN = re.compile(r"[\W_]+")
 _SHORTEST = 8  # shorter values are words that may stand anywhere
 
 
@@ -39,7 +40,7 @@ class Redactor:
             {
                 name: value
                 for name, value in environment.items()
-                if _NAMES_SECRET.search(name.upper()) and not _PLAIN.fullmatch(value)
+                if _NAMES_SECRET.search(name.upper()) and not _is_plain(value)
             }
         )
 
@@ -63,6 +64,12 @@ class Redactor:
         if self._pattern is None or not any(secret in text for secret in self._names):
             return text  # a search for fixed texts is some ten times faster than the pattern
         return self._pattern.sub(lambda found: f"[redacted:{self._names[found.group()]}]", text)
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a value is made of plain words, or of digits alone."""
+    words = _BETWEEN.split(value)
+    return all(map(_WORD.fullmatch, words)) or not any(map(str.isalpha, value))
 
 
 def _forms(value: str) -> set[str]:

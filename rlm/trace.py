@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic_core import PydanticSerializationError, from_json
 
@@ -67,25 +67,24 @@ class Trace:
 
     def emit(self, kind: type[E], call: str = "", /, **fields: Any) -> E:
         """Record a fact and return it as it was recorded."""
-        event = kind(
-            v=SCHEMA_VERSION,
-            run=self.run,
-            call=call,
-            seq=len(self._lines),
-            at=datetime.now(UTC),
-            type=_WORDS.get(kind) or _word(kind),
-            t=round(time.monotonic() - self._began, 6),
-            **fields,
-        )
+        envelope: dict[str, Any] = {
+            "v": SCHEMA_VERSION,
+            "run": self.run,
+            "call": call,
+            "seq": len(self._lines),
+            "at": datetime.now(UTC),
+            "type": _WORDS.get(kind) or _word(kind),
+            "t": round(time.monotonic() - self._began, 6),
+        }
+        event: E = kind.__pydantic_validator__.validate_python(envelope | fields)
         try:
             line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
         except PydanticSerializationError:  # lone surrogates, which no log can hold
-            event = kind.model_validate(_spelled_out(event.model_dump(exclude_unset=True)))
+            event = _changed(event, _spelled_out)
             line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
-        if self._redactor.knows_secrets and (clean := self._redactor(line.decode())) != (
-            line.decode()
-        ):
-            event, line = kind.model_validate_json(clean), clean.encode()
+        if self._redactor.knows_secrets and self._redactor(text := line.decode()) != text:
+            event = _changed(event, self._redactor)
+            line = event.__pydantic_serializer__.to_json(event, exclude_unset=True)
         self._lines.append(line)
         if self._writer is not None:
             self._append(self._writer, event, line)
@@ -235,15 +234,32 @@ def _word(kind: type[Event]) -> str:
     return _WORDS[kind]
 
 
-def _spelled_out(value: Any) -> Any:
-    """Return the value with each lone surrogate of a text written as an escape."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_spelled_out(key): _spelled_out(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_spelled_out(item) for item in value]
-    return value
+def _changed(event: E, change: Callable[[str], str]) -> E:
+    """Return the event with its texts changed; the schema's own words stay as they are."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return change(value)
+        if isinstance(value, dict):
+            return {walk(key): walk(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [walk(item) for item in value]
+        return value
+
+    kind, fields = type(event), event.model_dump(exclude_unset=True)
+    for name, value in fields.items():
+        if name not in Event.model_fields and not _is_word(kind.model_fields[name].annotation):
+            fields[name] = walk(value)
+    return kind.model_validate(fields)
+
+
+def _is_word(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal
+
+
+def _spelled_out(text: str) -> str:
+    """Return the text with each lone surrogate written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _with_blobs(event: Event, writer: LogWriter) -> str:
