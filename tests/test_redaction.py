@@ -71,7 +71,13 @@ submit(answer="answer " + context)
 """
     lm = ScriptedLM({"look: ": [f"heard {secret}"], "": [cell(code)]})
     result = checked(
-        rlm.completion(f"Task {secret}", context=f"data {secret} data", model=lm, log_dir=tmp_path)
+        rlm.completion(
+            f"Task {secret}",
+            context=f"data {secret} data",
+            model=lm,
+            log_dir=tmp_path,
+            secrets={"MY_SERVICE_TOKEN": secret},
+        )
     )
     shapes = [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
     kept = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()).decode()
@@ -113,3 +119,30 @@ def test_a_large_input_is_kept_without_its_secrets(
     assert result.value == str(len(big))
     for path in (tmp_path / "blobs").iterdir():
         assert SECRET.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("word", ["completion", "model_asked", "messages", "scripted/model"])
+def test_a_secret_that_is_a_word_of_the_schema_breaks_no_run(tmp_path: Path, word: str) -> None:
+    with ScriptedLM([cell("submit(llm_query('q'))"), "a"]) as lm:
+        result = rlm.completion("Go", model=lm, log_dir=tmp_path, secrets={"UNWISE": word})
+    assert checked(result).value == "a"
+
+
+def test_a_long_value_of_signs_is_read_in_no_time() -> None:
+    """Keys in PEM have long rules of dashes."""
+    value = "-" * 5_000 + "BEGIN KEY" + "-" * 5_000 + "x9Z"
+    assert Redactor.from_environment({"MY_KEY": value})(value) == "[redacted:MY_KEY]"
+
+
+@pytest.mark.parametrize(
+    ("value", "is_secret"),
+    [
+        ("postgres", False),
+        ("Correct horse", False),
+        ("1234 5678-9012", False),
+        ("correct-horse-42", True),
+        ("AKIAIOSFODNN7EXAMPLE", True),
+    ],
+)
+def test_plain_words_in_the_environment_are_left_alone(value: str, is_secret: bool) -> None:
+    assert Redactor.from_environment({"DB_PASSWORD": value}).knows_secrets is is_secret
