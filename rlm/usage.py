@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["Price", "Usage", "add_costs"]
 
@@ -39,6 +40,9 @@ class Usage(BaseModel):
         )
 
 
+_Dollars = Annotated[Decimal, Field(ge=0)]  # a negative price would refill the purse
+
+
 class Price(BaseModel):
     """What a model charges, in US dollars a token.
 
@@ -49,11 +53,11 @@ class Price(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input: Decimal
-    output: Decimal
-    cached_input: Decimal | None = None
-    cache_write: Decimal | None = None
-    reasoning: Decimal | None = None
+    input: _Dollars
+    output: _Dollars
+    cached_input: _Dollars | None = None
+    cache_write: _Dollars | None = None
+    reasoning: _Dollars | None = None
     tiers: tuple[tuple[int, Price], ...] = ()
 
     @classmethod
