@@ -87,7 +87,8 @@ class Cache:
             promise.exception()  # it is raised here as well: nobody else need have looked
             raise
         else:
-            self._replies[key] = reply
+            if reply.finish == "stop":  # one that was cut off may come whole with more room
+                self._replies[key] = reply
             promise.set_result(reply)
             return reply
         finally:

@@ -19,7 +19,7 @@ from rlm.transcript import Transcript
 
 __all__ = ["ReplCall"]
 
-_LAST_SECONDS = 120  # the last request may outlive max_seconds, but not for ever
+_LAST_SECONDS = 120  # what is done for an answer after max_seconds may take no longer
 
 
 class ReplCall(Call):
@@ -204,12 +204,13 @@ class ReplCall(Call):
         if self.is_root and self._limits.on_exceeded != "finalize":
             raise stop
         self.forced = True
+        out_of_time = self.ended_by == "max_seconds"
         try:
-            async with asyncio.timeout(_LAST_SECONDS):
+            async with asyncio.timeout(_LAST_SECONDS if out_of_time else None):
                 reply = await self._transcript.ask_last(str(stop))
+                return await self._last_action(reply, stop)
         except (BudgetExceeded, TimeoutError):
             raise stop from None
-        return await self._last_action(reply, stop)
 
     async def _last_action(self, reply: Reply, stop: RunError) -> Output:
         why = self.ended_by

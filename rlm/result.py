@@ -209,7 +209,8 @@ class Result(Generic[T]):
         """What the runtime found worth saying."""
         noted = self.trace.of(events.Logged)
         found = [e.message for e in noted if e.level == "warning"]
-        return [*found, *([self.trace.damaged] if self.trace.damaged else [])]
+        left_out = [f"left out of the log: {why}" for why in self.trace.skipped]
+        return [*found, *left_out, *([self.trace.damaged] if self.trace.damaged else [])]
 
     # How it went ------------------------------------------------------------------------------
 
