@@ -91,9 +91,10 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     folder = tmp_path / "private"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    gc.collect()  # files close with their last reference
     before = len(os.listdir("/proc/self/fd"))
     yield
-    gc.collect()  # files close with their last reference
+    gc.collect()
     assert containers() == {}
     assert os.listdir(folder) == []
     assert len(os.listdir("/proc/self/fd")) == before
@@ -337,6 +338,14 @@ def test_files_may_be_variables_of_one_session(nothing_left: None) -> None:
             return await asyncio.gather(*(one(place, number) for number in range(3)))
 
     assert asyncio.run(main()) == ["'0'", "'1'", "'2'"]
+
+
+@needs_engine
+def test_many_small_values_fit_beside_the_memory_of_cells(nothing_left: None) -> None:
+    rows = [{"n": n, "tags": ["a", "b"], "share": n / 7} for n in range(200_000)]
+    [done] = cells("(len(rows), rows[7])", inputs={"rows": rows},
+                   sandbox=DockerSandbox(memory_mb=64))  # fmt: skip
+    assert done.value == "(200000, {'n': 7, 'tags': ['a', 'b'], 'share': 1.0})"
 
 
 @needs_engine

@@ -6,7 +6,10 @@ import json
 import struct
 from typing import Any, Dict, List, Sequence, Tuple
 
-__all__ = ["MAX_BLOB", "MAX_JSON", "MOST_FDS", "VERSION", "Frame", "Frames", "WireError", "pack"]
+__all__ = [
+    "MAX_BLOB", "MAX_JSON", "MOST_FDS", "VERSION", "Frame", "Frames", "WireError", "from_json",
+    "pack", "to_json",
+]  # fmt: skip
 
 VERSION = 1
 """What both sides must agree on before anything else is said."""
@@ -20,20 +23,27 @@ MOST_FDS = 64
 Frame = Tuple[Dict[str, Any], bytes]
 
 _HEAD = struct.Struct("!IQ")
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-_from_json = json.JSONDecoder().decode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder().decode
 
 
 class WireError(ValueError):
     """What came over the wire is not what the protocol allows."""
 
 
-def pack(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
-    """Return the pieces of one frame, in the order to send them.
+def to_json(value: Any) -> bytes:
+    """Return JSON as bytes. Lone surrogates in strings survive: both sides use `surrogatepass`."""
+    return _encode(value).encode("utf-8", "surrogatepass")
 
-    Lone surrogates in strings survive: both sides use `surrogatepass`.
-    """
-    body = _to_json(message).encode("utf-8", "surrogatepass")
+
+def from_json(data: Any) -> Any:
+    """Return what bytes of JSON stand for; ValueError or RecursionError when they are none."""
+    return _decode(str(data, "utf-8", "surrogatepass"))
+
+
+def pack(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
+    """Return the pieces of one frame, in the order to send them."""
+    body = to_json(message)
     beside = sum(map(len, blobs))
     if len(body) > MAX_JSON or beside > MAX_BLOB:
         raise WireError(f"too large to send: {len(body):,} bytes of JSON, {beside:,} beside it")
@@ -80,7 +90,7 @@ class Frames:
 
 def _message(body: bytearray) -> dict[str, Any]:
     try:
-        message = _from_json(body.decode("utf-8", "surrogatepass"))
+        message = from_json(body)
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame is not JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("t"), str):

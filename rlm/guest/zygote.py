@@ -16,7 +16,7 @@ from typing import Any, Mapping, Sequence
 from . import confine, session
 from .files import file_opener
 from .values import decode
-from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, pack
+from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, from_json, pack
 
 __all__ = ["Zygote", "main"]
 
@@ -157,7 +157,8 @@ class Zygote:
         blob = _map(fds[0])
 
         opener = file_opener(fds[1:], message["memory_mb"])
-        for name, value in message["inputs"].items():
+        start, size = message["inputs"]
+        for name, value in from_json(blob[start : start + size]).items():
             self._inputs[name] = decode(value, blob, None, opener)
         if isinstance(blob, mmap.mmap):
             blob.close()

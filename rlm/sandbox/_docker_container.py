@@ -72,9 +72,8 @@ class Container(Zygote):
     async def _start(self, inputs: Mapping[str, Any]) -> None:
         self._staged = staged = await _whole(Weighed, inputs)
         bind = {**self._options, "t": "bind", "version": VERSION, "scratch": _SCRATCH}
-        bind |= {"inputs": staged.values, "fds": len(staged.fds)}
-        pieces = await _whole(pack, bind)
-        sock = await _whole(self._launch, staged, sum(map(len, pieces)))
+        bind |= {"inputs": staged.table, "fds": len(staged.fds)}
+        sock = await _whole(self._launch, staged)
         self._channel = Channel(sock, self._on_relay, self._on_lost, self._attached)
         self.alive = True
         if self._folder is not None:
@@ -82,20 +81,20 @@ class Container(Zygote):
                 self._channel.send({"t": "file", "path": path})
         else:
             await self._send_contents(staged.fds)
-        self._send_to_zygote(pieces, passing=True)
+        self._send_to_zygote(pack(bind), passing=True)
 
-    def _launch(self, staged: Weighed, inline: int) -> socket.socket:
+    def _launch(self, staged: Weighed) -> socket.socket:
         """Create and start the container, and send the guest; return its streams."""
         self._engine = engine = Engine(self._sandbox.connect_timeout)
         engine.sweep()
         if engine.local:
             self._folder = Folder(staged.fds)
             try:
-                self._id = self._create(engine, staged, inline, self._folder.mounts)
+                self._id = self._create(engine, staged, self._folder.mounts)
             except MountRefused:
                 self._let_go_of_folder()
         if self._id is None:
-            self._id = self._create(engine, staged, inline, {})
+            self._id = self._create(engine, staged, {})
         sock = engine.attach(self._id)
         try:
             engine.start(self._id)
@@ -106,11 +105,9 @@ class Container(Zygote):
             raise
         return sock
 
-    def _create(
-        self, engine: Engine, staged: Weighed, inline: int, mounts: Mapping[str, str]
-    ) -> str:
+    def _create(self, engine: Engine, staged: Weighed, mounts: Mapping[str, str]) -> str:
         """Create a container that has its memory beside what the inputs take."""
-        inputs = staged.decoded + staged.size + 8 * inline
+        inputs = staged.decoded
         if not mounts:  # then files are in memory, too
             inputs += sum(os.fstat(fd).st_size for fd in staged.fds)
         return engine.create(

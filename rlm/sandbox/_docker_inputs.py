@@ -17,18 +17,21 @@ __all__ = ["MOUNTED_AT", "Folder", "Weighed"]
 
 MOUNTED_AT = "/rlm"
 _PIECE = 1024 * 1024
+_OBJECTS = 16
+"""Bytes of objects that a byte of JSON may become, while it is decoded."""
 
 
 class Weighed(Staged):
-    """Staged inputs, and an upper estimate of the bytes that they take once they are decoded."""
+    """Staged inputs; `decoded` estimates from above the bytes that they take in the guest."""
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
-        self.decoded = 0
+        self._texts = 0
         super().__init__(inputs)
+        self.decoded = self._texts + self.size + _OBJECTS * self.table[1]
 
     def put_text(self, text: str) -> list[int]:
         """Keep text as UTF-8 and return where it is."""
-        self.decoded += sys.getsizeof(text)
+        self._texts += sys.getsizeof(text)
         return super().put_text(text)
 
 

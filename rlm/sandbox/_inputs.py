@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlm.guest.values import Blobs, NotPortable, encode
+from rlm.guest.wire import to_json
 
 __all__ = ["Staged", "VariableBlobs"]
 
@@ -37,14 +38,16 @@ class VariableBlobs(Blobs):
 class Staged(VariableBlobs):
     """Inputs in a sealed memory file, `fds[0]`; the descriptors after it are those of files.
 
-    A string is encoded piece by piece: beside it there is one copy, the file.
+    `table` is where in it the JSON is that has each input by name. A string is encoded piece by
+    piece: beside it there is one copy, the file.
     """
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         super().__init__()
         self.fds.append(_nameless())
         try:
-            self.values = {name: self._encode(name, value) for name, value in inputs.items()}
+            values = {name: self._encode(name, value) for name, value in inputs.items()}
+            self.table = self.put(to_json(values))
         except BaseException:
             self.close()
             raise

@@ -50,7 +50,7 @@ class ProcessZygote(Zygote):
         self.alive = True
         self._staged = await asyncio.to_thread(Staged, inputs)
         bind = {**self._options, "t": "bind", "version": VERSION, "scratch": self._scratch}
-        bind |= {"inputs": self._staged.values, "fds": len(self._staged.fds)}
+        bind |= {"inputs": self._staged.table, "fds": len(self._staged.fds)}
         self._channel.send(bind, (), self._staged.fds)
 
     def _started(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rlm.guest.wire import VERSION, Frame, Frames, pack
+from rlm.guest.wire import VERSION, Frame, Frames, pack, to_json
 from rlm.sandbox._archive import archive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="containers run Linux")
@@ -45,10 +45,10 @@ class Host:
     def tell_in(self, number: int, message: dict[str, Any], **more: Any) -> None:
         self.tell({"t": "bytes", "id": number, **more}, b"".join(pack(message)))
 
-    def bind(self, inputs: dict[str, Any], fds: int) -> dict[str, Any]:
+    def bind(self, table: list[int], fds: int) -> dict[str, Any]:
         bind = {
             **OPTIONS, "t": "bind", "version": VERSION, "network": "absent",
-            "scratch": str(self.folder / "scratch"), "inputs": inputs, "fds": fds,
+            "scratch": str(self.folder / "scratch"), "inputs": table, "fds": fds,
         }  # fmt: skip
         self.tell_in(0, bind, fds=True)
         return self.wait(0)
@@ -113,8 +113,8 @@ def _content(host: Host, *contents: bytes) -> None:
 
 
 def test_sessions_run_side_by_side_over_one_stream(host: Host) -> None:
-    _content(host, b"")
-    assert host.bind({}, 1)["t"] == "ready"
+    _content(host, b"{}")
+    assert host.bind([0, 2], 1)["t"] == "ready"
     host.open(1)
     host.open(2)
     assert host.run(1, "x = 1; x") == "1"
@@ -125,18 +125,17 @@ def test_sessions_run_side_by_side_over_one_stream(host: Host) -> None:
 def test_inputs_arrive_as_content_or_by_path_in_their_order(host: Host) -> None:
     path = host.folder / "file.txt"
     path.write_bytes(b"on disk")
-    _content(host, "é text".encode())
+    text = "é text".encode()
+    file = {"$": "file", "name": "f", "type": "text/plain"}
+    values = {
+        "text": {"$": "str", "at": [0, 7]},
+        "a": {**file, "size": 7, "fd": 0},
+        "b": {**file, "size": 11, "fd": 1},
+    }
+    _content(host, text + to_json(values))
     host.tell({"t": "file", "path": str(path)})
     _content(host, b"on the wire")
-    file = {"$": "file", "name": "f", "type": "text/plain"}
-    ready = host.bind(
-        {
-            "text": {"$": "str", "at": [0, 7]},
-            "a": {**file, "size": 7, "fd": 0},
-            "b": {**file, "size": 11, "fd": 1},
-        },
-        3,
-    )
+    ready = host.bind([7, len(to_json(values))], 3)
     assert ready["t"] == "ready"
     host.tell({"t": "stream", "id": 1})
     host.tell_in(0, {"t": "open", "id": 1, "fds": 1}, fds=True)
@@ -147,9 +146,10 @@ def test_inputs_arrive_as_content_or_by_path_in_their_order(host: Host) -> None:
 
 
 def test_content_cannot_be_changed_by_a_session(host: Host) -> None:
-    _content(host, b"", b"given")
     file = {"$": "file", "name": "f", "type": "text/plain", "size": 5, "fd": 0}
-    host.bind({"f": file}, 2)
+    table = to_json({"f": file})
+    _content(host, table, b"given")
+    host.bind([0, len(table)], 2)
     host.tell({"t": "stream", "id": 1})
     host.tell_in(0, {"t": "open", "id": 1, "fds": 1}, fds=True)
     host.tell_in(1, {**BIND, "variables": {"f": {"$": "ref", "v": "place:f"}}})
@@ -159,8 +159,8 @@ def test_content_cannot_be_changed_by_a_session(host: Host) -> None:
 
 
 def test_what_a_session_said_comes_before_its_end(host: Host) -> None:
-    _content(host, b"")
-    host.bind({}, 1)
+    _content(host, b"{}")
+    host.bind([0, 2], 1)
     host.open(1)
     code = "import os; print('x' * 100_000); os._exit(3)"
     host.tell_in(1, {"t": "execute", "n": 1, "code": code, "output_bytes": 1_000_000})
@@ -170,8 +170,8 @@ def test_what_a_session_said_comes_before_its_end(host: Host) -> None:
 
 
 def test_forgotten_descriptors_go_nowhere(host: Host) -> None:
-    _content(host, b"")
-    host.bind({}, 1)
+    _content(host, b"{}")
+    host.bind([0, 2], 1)
     host.tell({"t": "stream", "id": 1})
     _content(host, b"abandoned")
     host.tell({"t": "forget"})
@@ -181,8 +181,8 @@ def test_forgotten_descriptors_go_nowhere(host: Host) -> None:
 
 
 def test_a_session_whose_host_lets_go_ends(host: Host) -> None:
-    _content(host, b"")
-    host.bind({}, 1)
+    _content(host, b"{}")
+    host.bind([0, 2], 1)
     host.open(1)
     host.tell({"t": "end", "id": 1})
     assert host.wait(0)["t"] == "gone"
@@ -198,8 +198,8 @@ def test_what_cannot_be_opened_is_told_with_its_name(tmp_path: Path) -> None:
 
 def test_a_zygote_that_ends_is_told_with_its_code(tmp_path: Path) -> None:
     host = Host(tmp_path)
-    _content(host, b"")
-    host.bind({}, 1)
+    _content(host, b"{}")
+    host.bind([0, 2], 1)
     [zygote] = (
         Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children").read_text().split()
     )
