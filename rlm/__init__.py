@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from rlm.lm.base import LM, Message, Model, Reply, Request
     from rlm.result import Result
     from rlm.sandbox.docker import DockerSandbox
+    from rlm.sandbox.local import LocalSandbox
     from rlm.sandbox.process import ProcessSandbox
     from rlm.settings import configure
     from rlm.signature import InputField, Output, OutputField, Signature
@@ -70,6 +71,7 @@ _HOMES = {
     "rlm.lm.base": "LM Message Model Reply Request",
     "rlm.result": "Result",
     "rlm.sandbox.docker": "DockerSandbox",
+    "rlm.sandbox.local": "LocalSandbox",
     "rlm.sandbox.process": "ProcessSandbox",
     "rlm.settings": "configure",
     "rlm.signature": "InputField Output OutputField Signature",
@@ -93,6 +95,7 @@ __all__ = [
     "File",
     "InputField",
     "Limits",
+    "LocalSandbox",
     "Message",
     "Model",
     "NoProgress",
