@@ -37,7 +37,7 @@ _COLUMNS = "| bench | figure | median | range | baseline | its median | ratio | 
 
 def main() -> int:
     chosen = _arguments()
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     figures: list[Figure] = []
     for name in chosen.names or BENCHES:
         print(f"{name} …", file=sys.stderr, flush=True)
@@ -71,12 +71,10 @@ def _arguments() -> argparse.Namespace:
 
 def machine() -> str:
     """Return what of this machine matters for speed, without its name."""
-    load = os.getloadavg()[0]
     packages = ", ".join(f"{name} {version(name)}" for name in ("pydantic", "aiohttp"))
     return (
         f"{os.cpu_count()} cores, {platform.system()} {platform.release().split('-')[0]} "
-        f"{platform.machine()}, Python {platform.python_version()}, {packages}; load at the end "
-        f"{load:.1f}"
+        f"{platform.machine()}, Python {platform.python_version()}, {packages}"
     )
 
 
