@@ -44,9 +44,9 @@ def main() -> int:
         for figure in BENCHES[name](chosen.quick):
             figures.append(figure)
             print("  " + _line(figure), file=sys.stderr, flush=True)
-    facts = (
-        f"{machine()}; took {time.monotonic() - began:.0f} s{' (quick)' if chosen.quick else ''}"
-    )
+    loads = f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after"
+    took = f"{time.monotonic() - began:.0f} s{' (quick)' if chosen.quick else ''}"
+    facts = f"{machine()}; {loads}; took {took}"
     if chosen.json:
         print(json.dumps({"machine": facts, "figures": [_plain(f) for f in figures]}, indent=1))
     elif not chosen.names:
