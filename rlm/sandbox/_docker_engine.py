@@ -27,12 +27,12 @@ class MountRefused(SandboxError):
 class Engine:
     """A connection to the engine that DOCKER_HOST names.
 
-    `local` says whether it probably sees this machine's files; `version` is its own. SandboxError
-    says what to do when none answers, ConfigurationError when its address cannot be used.
+    `local` says whether it probably sees this machine's files. SandboxError says what to do when
+    none answers, ConfigurationError when its address cannot be used.
     """
 
     def __init__(self, connect_timeout: float) -> None:
-        from docker import APIClient  # type: ignore[attr-defined] # it has no types
+        from docker import APIClient
 
         host = _host()
         self.local = host.startswith("unix:")
@@ -47,7 +47,6 @@ class Engine:
                 f"the Docker engine at {host} is too old: it speaks API {api}, and"
                 f" {'.'.join(map(str, _OLDEST_API))} is needed (Docker 19.03); upgrade it"
             )
-        self.api = api
 
     def sweep(self) -> None:
         """Remove the containers of processes of this host that are no more."""
@@ -103,11 +102,13 @@ class Engine:
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         with _explained("the Docker engine does not attach"):
             theirs = self._api.attach_socket(container, params=streams)
-        response = theirs._response
+        response = theirs._response  # the SDK keeps it there, so that it stays open
         try:
-            return socket.socket(fileno=os.dup(theirs.fileno()))
+            ours = socket.socket(fileno=os.dup(theirs.fileno()))
+            ours.setblocking(True)  # the SDK's time-out is a property of the descriptor
         finally:
             response.close()
+        return ours
 
     def start(self, container: str) -> None:
         """Start a container."""
