@@ -181,8 +181,11 @@ class Flusher:
         self._pending.set()
         with self._starting:
             if not self._started:
-                self._started = True
-                threading.Thread(target=self._run, name="output", daemon=True).start()
+                try:
+                    threading.Thread(target=self._run, name="output", daemon=True).start()
+                    self._started = True
+                except RuntimeError:  # no thread is left: it goes out with what is printed next
+                    self._pending.clear()
 
     def _run(self) -> None:
         while True:
