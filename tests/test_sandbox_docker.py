@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -15,7 +16,8 @@ import textwrap
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +314,48 @@ def test_without_a_shared_folder_inputs_go_over_the_wire(
     [done] = cells(code, inputs=given, sandbox=DockerSandbox(memory_mb=64))
     assert done.value == "(3000000, 2800000, 'a\\nfile', 5, 0)"
     assert len(refused) == 1
+
+
+@contextmanager
+def forwarded(path: str) -> Iterator[int]:
+    """Forward a TCP port to a Unix socket, as `ssh -L` does; yield the port."""
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), ThreadPoolExecutor(32) as pool, ExitStack() as open_:
+            while True:
+                near = open_.enter_context(listening.accept()[0])
+                far = open_.enter_context(socket.socket(socket.AF_UNIX))
+                far.connect(path)
+                pool.submit(pump, near, far)
+                pool.submit(pump, far, near)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve)
+        server.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        server.join()
+
+
+@needs_engine
+def test_an_engine_over_tcp_is_sent_the_inputs(
+    nothing_left: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"context": "ü" * 3_000_000, "f": File(text="a\nfile\n" * 400_000)}
+    code = "import os\n(len(context), f[0:6], os.path.exists('/rlm'))"
+    socket_path = os.environ["DOCKER_HOST"].removeprefix("unix://")
+    with forwarded(socket_path) as port, monkeypatch.context() as patched:
+        patched.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+        [done] = cells(code, inputs=given)
+    assert done.value == "(3000000, 'a\\nfile', False)"
 
 
 @needs_engine
