@@ -339,7 +339,7 @@ def test_the_environment_is_empty_and_descriptors_are_few() -> None:
     os.close(write)
     assert done.value is not None
     names, fds = eval(done.value)
-    assert names == ["LC_ALL", "PYTHONHASHSEED", "PYTHONUTF8"]
+    assert names == ["LC_ALL", "PYTHONHASHSEED", "PYTHONUTF8", "TMPDIR"]
     assert len(fds) <= 8
 
 

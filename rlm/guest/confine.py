@@ -11,7 +11,7 @@ import os
 import resource
 import struct
 import sys
-from typing import Any
+from typing import Any, Sequence
 
 __all__ = ["conceal", "limits", "place", "session"]
 
@@ -37,10 +37,22 @@ _NUMBERS = {  # name: (x86-64, arm64), from the kernel's own tables
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
     "fork": (57, None), "vfork": (58, None), "clone": (56, 220), "clone3": (435, 435),
-    "execve": (59, 221), "execveat": (322, 281),
+    "execve": (59, 221), "execveat": (322, 281), "socketpair": (53, 199),
+    "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
+    "utimensat": (280, 88), "chown": (92, None), "lchown": (94, None), "fchown": (93, 55),
+    "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "setxattrat": (463, 463), "removexattrat": (466, 466), "file_setattr": (469, 469),
 }  # fmt: skip
 _TO_OTHERS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open",
               "pidfd_send_signal")  # fmt: skip
+_OWNERS = ("chown", "lchown", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
+           "removexattr", "lremovexattr", "fremovexattr", "setxattrat", "removexattrat",
+           "file_setattr")  # fmt: skip
+_MODES_AND_TIMES = ("chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "futimesat",
+                    "utimensat")  # fmt: skip
 _NEW_PROCESSES = ("fork", "vfork", "clone", "clone3", "execve", "execveat")
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
@@ -64,7 +76,9 @@ def place(network: str = "leave") -> list[str]:
         missing.append("no_new_privs")
     _libc.prctl(_SUBREAPER, 1, 0, 0, 0)
     conceal()
-    allowed = _TO_OTHERS + _NEW_PROCESSES + (("socket",) if network == "keep" else ())
+    allowed = {*_TO_OTHERS, *_NEW_PROCESSES, *_OWNERS, *_MODES_AND_TIMES, "socketpair"}
+    if network == "keep":
+        allowed.add("socket")
     refused = [name for name in _NUMBERS if name not in allowed]
     if not _filter(_refusals(refused)):
         missing.append("seccomp")
@@ -77,8 +91,11 @@ def conceal() -> None:
         _libc.prctl(_DUMPABLE, 0, 0, 0, 0)
 
 
-def session(parent: int, processes: int) -> None:
-    """Confine a session further: it dies with its parent, signals only itself, starts nothing."""
+def session(parent: int, processes: int, fenced: bool = False) -> None:
+    """Confine a session further: it dies with its parent, signals only itself, starts nothing.
+
+    With `fenced` it also changes no file's mode, times or owner, which Landlock leaves open.
+    """
     if not _LINUX:
         return
     _libc.prctl(_PDEATHSIG, 9, 0, 0, 0)
@@ -88,6 +105,8 @@ def session(parent: int, processes: int) -> None:
     if not processes:
         program += _refusals(["fork", "vfork", "execve", "execveat"])
         program += _clone_only_threads()
+    if fenced:
+        program += _refusals(_OWNERS) + _refusals(_MODES_AND_TIMES, 0) + _no_letters()
     _filter(program)
 
 
@@ -149,13 +168,20 @@ def _number(name: str) -> int | None:
     return _NUMBERS[name][_MACHINES[os.uname().machine][0]]
 
 
-def _refusals(names: list[str]) -> bytes:
-    """Return the instructions that refuse these calls with EPERM."""
+def _refusals(names: Sequence[str], error: int = _EPERM) -> bytes:
+    """Return the instructions that refuse these calls; with 0 they do nothing, and say so not."""
     program = b""
     for number in (_number(name) for name in names):
         if number is not None:
-            program += _op(0x15, 0, 1, number) + _op(0x06, 0, 0, _ERRNO | _EPERM)
+            program += _op(0x15, 0, 1, number) + _op(0x06, 0, 0, _ERRNO | error)
     return program
+
+
+def _no_letters() -> bytes:
+    """Return the instructions that refuse pairs of datagram sockets: such can write to others."""
+    program = _op(0x15, 0, 5, _number("socketpair") or 0) + _op(0x20, 0, 0, 24)
+    program += _op(0x54, 0, 0, 0xF) + _op(0x15, 0, 1, 2)
+    return program + _op(0x06, 0, 0, _ERRNO | _EPERM) + _op(0x06, 0, 0, _ALLOW)
 
 
 def _signals(parent: int, processes: int) -> bytes:

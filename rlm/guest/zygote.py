@@ -11,10 +11,11 @@ import select
 import signal
 import socket
 import sys
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from . import confine, session
 from .files import file_opener
+from .landlock import Fence
 from .values import decode
 from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, from_json, pack
 
@@ -61,6 +62,7 @@ class Zygote:
         self._sessions: dict[int, int] = {}
         self._inputs: dict[str, Any] = {}
         self._options: Mapping[str, Any] = {}
+        self._fence: Optional[Fence] = None
         self._soon = list(_SOON)
         self._bell, bell = socket.socketpair()
         self._bell.setblocking(False)
@@ -154,6 +156,9 @@ class Zygote:
         for name in message["packages"]:
             importlib.import_module(name)
         missing = confine.place(message.get("network", "leave"))
+        if message.get("files") == "confine":
+            self._fence = Fence(message["scratch"], bool(message["processes"]))
+            missing += self._fence.missing
         blob = _map(fds[0])
 
         opener = file_opener(fds[1:], message["memory_mb"])
@@ -165,7 +170,9 @@ class Zygote:
         os.close(fds[0])
         gc.collect()
         gc.freeze()
-        self.say({"t": "ready", "version": VERSION, "missing": missing, "python": sys.version})
+        files = "as they are" if self._fence is None else self._fence.words
+        ready = {"missing": missing, "files": files, "python": sys.version}
+        self.say({"t": "ready", "version": VERSION, **ready})
 
     def _open(self, number: int, fds: list[int]) -> None:
         folder = os.path.join(self._options["scratch"], str(number))
@@ -198,8 +205,12 @@ class Zygote:
             for own in (self._control, self._bell, self._ringer):
                 own.close()
             os.chdir(folder)
-            confine.session(parent, self._options["processes"])
+            fenced = self._fence is not None and self._fence.holds
+            confine.session(parent, self._options["processes"], fenced)
             confine.limits(self._options["memory_mb"], self._options["file_mb"])
+            if self._fence is not None:
+                os.environ["TMPDIR"] = folder
+                self._fence.enter(folder)
             opener = file_opener(fds[1:], self._options["memory_mb"])
             session.serve(fds[0], fds[0], self._inputs, opener)
         finally:

@@ -62,6 +62,7 @@ class ProcessSandbox:
             "packages": list(self.packages),
             "path": sorted({paths["purelib"], paths["platlib"]}) if self.packages else [],
             "processes": self.processes,
+            "files": "confine",
             "memory_mb": limits.memory_mb,
             "file_mb": _FILE_MB,
         }
