@@ -1,23 +1,20 @@
-"""What a loopback server answers: the JSON format of a script, and the choice of a reply."""
+"""The JSON format of a loopback server's script: replies, their conditions, faults."""
 
 from __future__ import annotations
 
 import json
 import random
 import re
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rlm.errors import ConfigurationError
 from rlm.lm.base import Message
 from rlm.usage import Usage
 
-__all__ = ["Answer", "Fault", "Script", "ServerReply", "ServerRequest", "compiled"]
+__all__ = ["Entry", "Fault", "Script", "ServerReply", "ServerRequest"]
 
 Kind = Literal[
     "status",
@@ -141,7 +138,7 @@ class _When(BaseModel):
         return groups
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
     """One scripted reply."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -163,7 +160,7 @@ class _Entry(BaseModel):
         return {"reply": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _one_answer(self) -> _Entry:
+    def _one_answer(self) -> Entry:
         if self.reply is not None and self.template is not None:
             raise ValueError("give 'reply' or 'template', not both")
         if self.reply is None and self.template is None and self.fault is None:
@@ -220,91 +217,9 @@ class Script(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    replies: list[_Entry] = []
-    default: _Entry | None = None
+    replies: list[Entry] = []
+    default: Entry | None = None
     faults: _RandomFaults | None = None
     delay: float = Field(0.0, ge=0)
     models: list[str] = []
     prices: dict[str, tuple[float, float]] = {}
-
-
-Answer = Callable[[ServerRequest], "ServerReply | str | Awaitable[ServerReply | str]"]
-
-
-class _Table:
-    """The choice of a reply: a matching entry with conditions, the next without, the default."""
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self._left = [entry.times for entry in script.replies]
-        self._rules = [n for n, entry in enumerate(script.replies) if entry.when is not None]
-        self._queue = deque(n for n, entry in enumerate(script.replies) if entry.when is None)
-
-    def __call__(self, request: ServerRequest) -> ServerReply:
-        script = self._script
-        fault = script.faults.draw(request.number) if script.faults else None
-        if fault is not None:
-            return ServerReply(delay=script.delay, fault=fault)
-        entry, groups = self._choose(request)
-        if entry is None:
-            return ServerReply(fault=Fault(kind="status", status=400, body=_exhausted(request)))
-        return entry.answer(request, groups, script.delay)
-
-    def _choose(self, request: ServerRequest) -> tuple[_Entry | None, Sequence[str]]:
-        for n in self._rules:
-            when = self._script.replies[n].when
-            groups = when.match(request) if when is not None and self._left[n] > 0 else None
-            if groups is not None:
-                self._left[n] -= 1
-                return self._script.replies[n], groups
-        while self._queue and self._left[self._queue[0]] <= 0:
-            self._queue.popleft()
-        if self._queue:
-            self._left[self._queue[0]] -= 1
-            return self._script.replies[self._queue[0]], ()
-        return self._script.default, ()
-
-
-def _exhausted(request: ServerRequest) -> dict[str, Any]:
-    message = (
-        f"the script of this test server has no reply for request {request.number} "
-        f"(last message: {request.prompt[-200:]!r})"
-    )
-    return {"error": {"message": message, "type": "script_exhausted", "code": 400}}
-
-
-def compiled(source: Any) -> tuple[Script, Answer]:
-    """Return the script of a source, and the function that answers by it.
-
-    A source is a Script, its JSON form (an object, or a list of replies), the path of a JSON file
-    (a Path, or a string that ends in `.json`), any other string as the reply to everything, or a
-    function of the request. Raises ConfigurationError for anything else.
-    """
-    if callable(source):
-        return Script(), source
-    script = source if isinstance(source, Script) else _validated(_loaded(source))
-    return script, _Table(script)
-
-
-def _loaded(source: Any) -> Any:
-    if isinstance(source, str) and not source.endswith(".json"):
-        return {"default": {"reply": source, "repeat": True}}
-    if isinstance(source, str | Path):
-        try:
-            return json.loads(Path(source).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"cannot read the script {str(source)!r}: {error}") from error
-    return source
-
-
-def _validated(value: Any) -> Script:
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        value = {"replies": list(value)}
-    try:
-        return Script.model_validate(value)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'script'}: {problem['msg']}"
-            for problem in error.errors()
-        )
-        raise ConfigurationError(f"the server's script is not valid: {problems}") from None

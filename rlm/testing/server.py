@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from rlm.errors import ConfigurationError
 from rlm.testing import _gemini_wire, _openai_wire
 from rlm.testing._billing import Billed, outcome
-from rlm.testing._script import Fault, Script, ServerReply, ServerRequest, compiled
+from rlm.testing._choice import compiled
+from rlm.testing._script import Fault, Script, ServerReply, ServerRequest
 from rlm.testing._sending import as_json, refusal, send
 from rlm.usage import Price
 
