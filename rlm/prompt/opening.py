@@ -131,7 +131,7 @@ def _limits(o: Opening) -> str:
         ("seconds", limits.max_seconds),
         ("seconds of one cell, without the time that sub-calls take", limits.cell_seconds),
         ("mebibytes of memory beyond the inputs", limits.memory_mb),
-        ("tokens of one reply of yours", limits.max_output_tokens),
+        ("tokens in one of your replies", limits.max_output_tokens),
     )
     shown = [(name, value) for name, value in named if value is not None]
     return "\n".join(f"- {name}: {_number(value)}" for name, value in shown)
