@@ -12,7 +12,7 @@ from typing import Any
 from rlm import events
 from rlm.bridge import Bridge
 from rlm.call import Call
-from rlm.files import File
+from rlm.files import File, located
 from rlm.sandbox.base import CellError, Execution, OnOutput, OpenOptions, Session
 from rlm.subcalls import SubCalls
 from rlm.submission import Submission
@@ -36,6 +36,7 @@ class Cells:
         self._submission = submission
         self._make_repl = make_repl
         self._session: Session | None = None
+        self._nested: dict[str, File] | None = None
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Cells:
@@ -100,6 +101,17 @@ class Cells:
             variables.setdefault("context", texts[0])
         return variables
 
+    def _file(self, name: str) -> File | None:
+        """Return the input file of a name such as `report`, or `docs[1]` for one in a list."""
+        inputs = self._call.inputs
+        found = inputs.get(name)
+        if isinstance(found, File):
+            return found
+        if self._nested is None:  # large inputs are looked through once, and only for this
+            pairs = (located(*pair) for pair in inputs.items())
+            self._nested = {place: file for files in pairs for place, file in files}
+        return self._nested.get(name)
+
     def _on_output(self) -> OnOutput | None:
         trace = self.run.trace
         if not trace.watched:
@@ -112,8 +124,8 @@ class Cells:
         if error is not None and error.kind == "lost":
             emit(events.SessionLost, self.id, cell=cell, reason=error.message)
         for name in execution.files:
-            file = self._call.inputs.get(name)
-            if isinstance(file, File):
+            file = self._file(name)
+            if file is not None:
                 emit(events.FileRead, self.id, cell=cell, name=name, size=file.size)
         emit(
             events.CodeExecuted,

@@ -11,15 +11,16 @@ import stat
 import sys
 import tempfile
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rlm.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["File", "Readable"]
+__all__ = ["File", "Readable", "located", "parts"]
 
 _PIECE = 1024 * 1024
 """Characters or bytes of a foreign file object that are in memory at a time."""
@@ -160,6 +161,34 @@ class File:
     def _own(self, fd: int) -> None:
         self._fd = fd
         weakref.finalize(self, os.close, fd)
+
+
+_ATOMS = frozenset((str, bytes, int, float, bool, type(None)))
+_DEEPEST = 200
+
+
+def located(name: str, value: object, depth: int = 0) -> Iterator[tuple[str, File]]:
+    """Yield the files in a value, also those in containers and records, with the place of each.
+
+    A place is written as a cell would: `docs[1]`, `case['main']`, `case.main`.
+    """
+    if isinstance(value, File):
+        yield name, value
+    elif depth < _DEEPEST:
+        for form, key, item in parts(value):
+            if type(item) not in _ATOMS:
+                yield from located(name + form.format(key), item, depth + 1)
+
+
+def parts(value: object) -> Iterable[tuple[str, Any, Any]]:
+    """Yield what a container or a record holds: the form of its place, the key, and the value."""
+    if isinstance(value, Mapping):
+        return (("[{!r}]", key, item) for key, item in value.items())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return (("[{}]", number, item) for number, item in enumerate(value))
+    kind: Any = type(value)
+    fields: Any = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", ())
+    return ((".{}", field, getattr(value, field)) for field in fields)
 
 
 def _one_source(**sources: object) -> None:

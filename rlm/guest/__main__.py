@@ -6,7 +6,7 @@ import os
 import sys
 
 from . import relay, session, zygote
-from .files import file_opener
+from .files import Opener
 
 __all__ = ["main"]
 
@@ -19,7 +19,8 @@ def main() -> None:
     if sys.argv[1:] == ["relay"]:
         relay.main(*_standard_streams())
         return
-    session.serve(*_standard_streams(), {}, file_opener([], None))
+    nothing = (Opener([], None, kind) for kind in ("place", "session"))
+    session.serve(*_standard_streams(), {}, *nothing)
 
 
 def _standard_streams() -> tuple[int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Pattern, Sequence, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Pattern, Sequence, Union
 
-__all__ = ["LONGEST_MATCH", "File", "Match", "file_opener"]
+__all__ = ["LONGEST_MATCH", "File", "Match", "Opener", "reference"]
 
 _WINDOW = 4 * 1024 * 1024
 LONGEST_MATCH = 64 * 1024
@@ -42,15 +42,28 @@ class File:
     are the whole content, where that fits into memory.
     """
 
-    def __init__(self, name: str, content_type: str, size: int, fd: int, room: int | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        content_type: str,
+        size: int,
+        fd: int,
+        room: int | None,
+        ref: str = "",
+        reads: List[str] | None = None,
+    ) -> None:
+        """Read from `fd`; `ref` is what the host knows it by, and goes to `reads` when it is read
+        for the first time.
+        """
         self.name = name
         self.content_type = content_type
         self.size = size
         self._fd = fd
         self._room = room
+        self._ref = ref
+        self._reads = reads
         self._starts = [0]  # the character that each window begins with, as far as known
         self._recent: OrderedDict[int, str] = OrderedDict()
-        self.was_read = False
 
     @property
     def text(self) -> str:
@@ -215,7 +228,9 @@ class File:
         return place
 
     def _pread(self, start: int, size: int) -> Any:
-        self.was_read = True
+        if self._reads is not None:
+            self._reads.append(self._ref)
+            self._reads = None
         pieces = []
         while size > 0:
             piece = os.pread(self._fd, size, start)
@@ -266,11 +281,30 @@ def _scan(
         buffer, base, position = buffer[cut:], base + cut, position - cut
 
 
-def file_opener(fds: Sequence[int], memory_mb: int | None) -> Callable[[Mapping[str, Any]], File]:
-    """Return what makes a File of its entry in a message; `fds` came with the message."""
-    room = None if memory_mb is None else memory_mb << 20
+def reference(file: File) -> str:
+    """Return what the host knows a file by; no method, since a cell could call or change that."""
+    return file._ref
 
-    def open_file(entry: Mapping[str, Any]) -> File:
-        return File(entry["name"], entry["type"], entry["size"], fds[entry["fd"]], room)
 
-    return open_file
+class Opener:
+    """Makes a File of its entry in a message, once; `fds` came with the message.
+
+    `kind` is the side that the host sent them to: a place or a session. `reads` has the references
+    of those that were read since it was last cleared.
+    """
+
+    def __init__(self, fds: Sequence[int], memory_mb: int | None, kind: str) -> None:
+        self._fds = fds
+        self._room = None if memory_mb is None else memory_mb << 20
+        self._kind = kind
+        self.reads: List[str] = []
+        self.files: Dict[str, File] = {}
+
+    def __call__(self, entry: Mapping[str, Any]) -> File:
+        """Return the file of an entry."""
+        ref, fd = f"{self._kind}:#{entry['fd']}", self._fds[entry["fd"]]
+        if ref not in self.files:
+            self.files[ref] = File(
+                entry["name"], entry["type"], entry["size"], fd, self._room, ref, self.reads
+            )
+        return self.files[ref]

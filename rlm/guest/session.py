@@ -6,13 +6,14 @@ import builtins
 import os
 import sys
 import threading
-from typing import Any, Callable, Mapping
+from collections import ChainMap
+from typing import Any, Mapping
 
 from . import functions
 from .bridge import Bridge, Closed
 from .cells import Cells
 from .errors import Submitted
-from .files import File
+from .files import Opener
 from .interrupts import Shield
 from .output import Capture, Flusher, divert
 from .values import LARGE, Blobs, decode, encode
@@ -20,30 +21,27 @@ from .wire import VERSION, WireError
 
 __all__ = ["Session", "serve"]
 
-OpenFile = Callable[[Mapping[str, Any]], File]
-
 _STACK = 2 * 1024 * 1024
 """Bytes of a thread's stack; they count as memory of the session from its start."""
 
-_SHARED = (str, bytes, File)
-"""What goes back to the host by name: what a cell cannot have changed."""
 
-
-def serve(read_fd: int, write_fd: int, inputs: Mapping[str, Any], open_file: OpenFile) -> None:
-    """Serve one host until it closes; `inputs` are what sessions of this place share."""
+def serve(
+    read_fd: int, write_fd: int, inputs: Mapping[str, Any], place: Opener, own: Opener
+) -> None:
+    """Serve one host until it closes; `inputs` and the files of `place` are what sessions share."""
     try:
-        Session(read_fd, write_fd, inputs, open_file).serve()
+        Session(read_fd, write_fd, inputs, place, own).serve()
     except (Closed, WireError, OSError):
         return
 
 
 class Session:
-    """The state of a session; `open_file` makes a file of an entry in a message."""
+    """The state of a session; `own` makes the files that only its variables have."""
 
     def __init__(
-        self, read_fd: int, write_fd: int, inputs: Mapping[str, Any], open_file: OpenFile
+        self, read_fd: int, write_fd: int, inputs: Mapping[str, Any], place: Opener, own: Opener
     ) -> None:
-        self._open_file = open_file
+        self._openers = (place, own)
         self._shield = Shield()
         self._bridge = Bridge(read_fd, write_fd, self._shield)
         self._bridge.before_call = self._flush
@@ -51,7 +49,6 @@ class Session:
         self._cells = Cells(self._shield, self._check_answer)
         sys.modules["__main__"] = self._cells.module
         self._captures = [self._capture("stdout", 1), self._capture("stderr", 2)]
-        self._unread: dict[int, tuple[str, File]] = {}
         self._history: Any = None
         self._submit: Any = None
 
@@ -90,24 +87,21 @@ class Session:
             capture.flusher = flusher
         vars(builtins).update(functions.BUILTINS)
         self._seed(message.get("seed", 0))
+        place, own = self._openers
+        known = ChainMap(self._inputs, place.files)  # not copied: a place may have many files
         variables = {
-            name: decode(value, blob, self._inputs, self._open_file)
-            for name, value in message["variables"].items()
+            name: decode(value, blob, known, own) for name, value in message["variables"].items()
         }
         self._share(variables)
-        for name, value in variables.items():
-            if isinstance(value, File):
-                self._unread.setdefault(id(value), (name, value))
         self._provide(names, message.get("signatures", {}), message.get("outputs", []))
         self._cells.namespace.update(variables)
         bridge.objects.update(self._inputs)
 
     def _share(self, variables: Mapping[str, Any]) -> None:
-        """Learn what can go back to the host by its name."""
+        """Learn which large texts can go back to the host by name: a cell cannot change those."""
         known = {**{f"session:{name}": value for name, value in variables.items()}, **self._inputs}
         for name, value in known.items():
-            small = isinstance(value, (str, bytes)) and len(value) <= LARGE
-            if isinstance(value, _SHARED) and not small:
+            if isinstance(value, (str, bytes)) and len(value) > LARGE:
                 self._bridge.names[id(value)] = name
                 self._bridge.objects[name] = value
 
@@ -152,9 +146,11 @@ class Session:
         self._bridge.send(told, blobs.pieces)
 
     def _just_read(self) -> list[str]:
-        """Return the names of the files that were read for the first time in this session."""
-        read = [key for key, (_, file) in self._unread.items() if file.was_read]
-        return [self._unread.pop(key)[0] for key in read]
+        """Return the references of files that were read for the first time in this session."""
+        read = [ref for opener in self._openers for ref in opener.reads]
+        for opener in self._openers:
+            opener.reads.clear()
+        return read
 
     def _accept(self) -> None:
         """The host has taken the output: let nothing of the cell run on, not even its handlers."""

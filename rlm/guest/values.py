@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Callable, Dict, Tuple
 
 from . import arrays
+from .files import File, reference
 from .records import Record, type_name
 from .wire import WireError
 
@@ -176,6 +177,13 @@ def _short(value: Any) -> str:
         return f"its repr raises {type(error).__name__}"
 
 
+def _file(encoder: _Encoder, value: File, depth: int) -> dict[str, Any]:
+    """Return the name of a file of the host: it has that one already."""
+    if not reference(value):
+        raise NotPortable(f"{value!r} is no file of the host")
+    return {"$": "ref", "v": reference(value)}
+
+
 def _tagged(tag: str, form: Callable[[Any], Any]) -> Callable[[_Encoder, Any, int], Any]:
     return lambda encoder, value, depth: {"$": tag, "v": form(value)}
 
@@ -206,6 +214,7 @@ _BY_TYPE: Tuple[Tuple[Any, Callable[[_Encoder, Any, int], Any]], ...] = (
     (Decimal, _tagged("decimal", str)),
     (complex, _tagged("complex", lambda v: [v.real, v.imag])),
     (os.PathLike, lambda encoder, value, depth: encoder._text(str(value))),
+    (File, _file),
 )
 _EXACT = {base: method for base, method in _BY_TYPE if isinstance(base, type)}
 """The same by a value's own type, without asking each in turn; subclasses are left to those."""

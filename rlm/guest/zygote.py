@@ -14,7 +14,7 @@ import sys
 from typing import Any, Mapping, Optional, Sequence
 
 from . import confine, session
-from .files import file_opener
+from .files import Opener
 from .landlock import Fence
 from .values import decode
 from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, from_json, pack
@@ -61,6 +61,7 @@ class Zygote:
         self._pids: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
         self._inputs: dict[str, Any] = {}
+        self._files = Opener([], None, "place")
         self._options: Mapping[str, Any] = {}
         self._fence: Optional[Fence] = None
         self._soon = list(_SOON)
@@ -161,10 +162,10 @@ class Zygote:
             missing += self._fence.missing
         blob = _map(fds[0])
 
-        opener = file_opener(fds[1:], message["memory_mb"])
+        self._files = Opener(fds[1:], message["memory_mb"], "place")
         start, size = message["inputs"]
         for name, value in from_json(blob[start : start + size]).items():
-            self._inputs[name] = decode(value, blob, None, opener)
+            self._inputs[name] = decode(value, blob, None, self._files)
         if isinstance(blob, mmap.mmap):
             blob.close()
         os.close(fds[0])
@@ -202,8 +203,8 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            for own in (self._control, self._bell, self._ringer):
-                own.close()
+            for inherited in (self._control, self._bell, self._ringer):
+                inherited.close()
             os.chdir(folder)
             fenced = self._fence is not None and self._fence.holds
             confine.session(parent, self._options["processes"], fenced)
@@ -211,8 +212,8 @@ class Zygote:
             if self._fence is not None:
                 os.environ["TMPDIR"] = folder
                 self._fence.enter(folder)
-            opener = file_opener(fds[1:], self._options["memory_mb"])
-            session.serve(fds[0], fds[0], self._inputs, opener)
+            own = Opener(fds[1:], self._options["memory_mb"], "session")
+            session.serve(fds[0], fds[0], self._inputs, self._files, own)
         finally:
             os._exit(0)
 

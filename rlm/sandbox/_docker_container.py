@@ -71,6 +71,7 @@ class Container(Zygote):
 
     async def _start(self, inputs: Mapping[str, Any]) -> None:
         self._staged = staged = await _whole(Weighed, inputs)
+        self.files = staged.files
         bind = {**self._options, "t": "bind", "version": VERSION, "scratch": _SCRATCH}
         bind |= {"inputs": staged.table, "fds": len(staged.fds)}
         sock = await _whole(self._launch, staged)

@@ -9,24 +9,57 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from rlm.files import located
 from rlm.guest.values import Blobs, NotPortable, encode
 from rlm.guest.wire import to_json
 
-__all__ = ["Staged", "VariableBlobs"]
+__all__ = ["FileNames", "Staged", "VariableBlobs"]
 
 _PIECE = 4 * 1024 * 1024
 
 
-class VariableBlobs(Blobs):
-    """The blobs of a session's variables; files travel as descriptors in `fds`, to be closed."""
+class FileNames:
+    """What the files among variables are called in cells: `docs`, or `docs[1]` in a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._names: dict[int, str] | None = None
+
+    def of(self, file: Any) -> str:
+        """Return the name of a file, or its own where it is in no variable."""
+        for name, value in self._variables.items():
+            if value is file:
+                return name
+        if self._names is None:  # large variables are looked through once, and only for this
+            self._names = {}
+            for name, value in self._variables.items():
+                for place, found in located(name, value):
+                    self._names.setdefault(id(found), place)
+        return self._names.get(id(file)) or str(file.name)
+
+
+class VariableBlobs(Blobs):
+    """The blobs of a session's variables; files travel as descriptors in `fds`, to be closed.
+
+    `files` has each file once, by the reference that the guest makes of its number; `kind` is what
+    that begins with.
+    """
+
+    def __init__(self, kind: str = "session") -> None:
         super().__init__()
         self.fds: list[int] = []
+        self.files: dict[str, Any] = {}
+        self._kind = kind
+        self._numbers: dict[int, int] = {}
 
     def put_file(self, file: Any) -> int:
-        self.fds.append(file.open_fd())
-        return len(self.fds) - 1
+        number = self._numbers.get(id(file))
+        if number is None:
+            number = len(self.files)
+            self.fds.append(file.open_fd())
+            self.files[f"{self._kind}:#{number}"] = file
+            self._numbers[id(file)] = number
+        return number
 
     def close(self) -> None:
         """Close the descriptors."""
@@ -43,7 +76,7 @@ class Staged(VariableBlobs):
     """
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__("place")
         self.fds.append(_nameless())
         try:
             values = {name: self._encode(name, value) for name, value in inputs.items()}
@@ -68,9 +101,6 @@ class Staged(VariableBlobs):
         for place in range(0, len(text), _PIECE):
             self.put(text[place : place + _PIECE].encode("utf-8", "surrogatepass"))
         return [start, self.size - start]
-
-    def put_file(self, file: Any) -> int:
-        return super().put_file(file) - 1
 
     def _encode(self, name: str, value: Any) -> Any:
         try:

@@ -15,9 +15,10 @@ from rlm.guest.errors import CellTimeout
 from rlm.guest.output import Capture, Flusher
 from rlm.guest.values import LARGE, Blobs, decode, encode
 from rlm.sandbox._clock import CellClock
+from rlm.sandbox._inputs import FileNames
 from rlm.sandbox._local_cells import Kit, MakeCells
 from rlm.sandbox._local_ticks import Ticker
-from rlm.sandbox._local_values import Given, SealedFile
+from rlm.sandbox._local_values import Given
 from rlm.sandbox._said import execution
 from rlm.sandbox.base import (
     CellError,
@@ -110,7 +111,7 @@ class _Live:
         self._jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._names: dict[int, str] = {}
         self._ours: dict[str, Any] = {}
-        self._unread: dict[str, SealedFile] = {}
+        self._reads: list[str] = []
         self._interrupted = False
         self.lost = False
         if on_output is not None:
@@ -120,14 +121,14 @@ class _Live:
 
     def bind(self, make: MakeCells, variables: Mapping[str, Given], options: OpenOptions) -> None:
         """Make the namespace, with copies of the variables, and start the thread."""
-        copies = {name: given.copy(self._limits.memory_mb) for name, given in variables.items()}
-        for name, value in copies.items():
-            large = isinstance(value, (str, bytes)) and len(value) > LARGE
-            if large or isinstance(value, SealedFile):
+        copies = {}
+        for name, given in variables.items():
+            copies[name] = value = given.copy(self._limits.memory_mb, self._reads)
+            self._ours.update(given.files)
+            if isinstance(value, (str, bytes)) and len(value) > LARGE:
                 self._names[id(value)] = name
-                self._ours[name] = variables[name].value
-            if isinstance(value, SealedFile):
-                self._unread[name] = value
+                self._ours[name] = given.value
+        self._file_names = FileNames({name: given.value for name, given in variables.items()})
         self._cells = make(Kit(self._ticker, self._captures[0], self._captures[1], options.seed))
         self._cells.provide(self._call, self._functions, options, copies)
         threading.Thread(target=self._serve, name="rlm-session", daemon=True).start()
@@ -183,9 +184,8 @@ class _Live:
 
     def _just_read(self) -> list[str]:
         """Return the names of the files that were read for the first time in this session."""
-        read = [name for name, file in self._unread.items() if file.was_read]
-        for name in read:
-            del self._unread[name]
+        read = [self._file_names.of(self._ours[ref]) for ref in self._reads]
+        self._reads.clear()
         return read
 
     def _call(

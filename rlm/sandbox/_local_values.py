@@ -24,10 +24,12 @@ class SealedFile(File):
         raise TypeError(f"{self!r} cannot be copied; it is the same everywhere")
 
 
-def _sealed(entry: Mapping[str, Any], fd: int, room: int | None) -> SealedFile:
+def _sealed(
+    entry: Mapping[str, Any], fd: int, room: int | None, ref: str, reads: list[str]
+) -> SealedFile:
     """Return the file of an entry; no method, since a cell could call that."""
     made = SealedFile.__new__(SealedFile)
-    File.__init__(made, entry["name"], entry["type"], entry["size"], fd, room)
+    File.__init__(made, entry["name"], entry["type"], entry["size"], fd, room, ref, reads)
     return made
 
 
@@ -41,7 +43,7 @@ class Given:
         self.value = value
         self._tree: Any = None
         self._blob = b""
-        self._blobs = VariableBlobs()
+        self._blobs = VariableBlobs(label)
         self._files: list[SealedFile] = []
         if type(value) in _IMMUTABLE:
             return
@@ -53,16 +55,28 @@ class Given:
         self._blob = b"".join(self._blobs.pieces)
         self._blobs.pieces.clear()
 
-    def copy(self, memory_mb: int | None) -> Any:
-        """Return what a cell sees; a file in it reads at most `memory_mb` at once."""
+    @property
+    def files(self) -> Mapping[str, Any]:
+        """The files in it, by what a cell's copies refer to them."""
+        return self._blobs.files
+
+    def copy(self, memory_mb: int | None, reads: list[str]) -> Any:
+        """Return what a cell sees; a file in it reads at most `memory_mb` at once.
+
+        A file's reference goes to `reads` when it is read for the first time.
+        """
         if type(self.value) in _IMMUTABLE:
             return self.value
         room = None if memory_mb is None else memory_mb << 20
+        refs, made = list(self._blobs.files), dict[int, SealedFile]()
 
         def open_file(entry: Mapping[str, Any]) -> SealedFile:
-            made = _sealed(entry, self._blobs.fds[entry["fd"]], room)
-            self._files.append(made)
-            return made
+            number = entry["fd"]
+            if number not in made:
+                fd = self._blobs.fds[number]
+                made[number] = _sealed(entry, fd, room, refs[number], reads)
+                self._files.append(made[number])
+            return made[number]
 
         return decode(self._tree, self._blob, None, open_file)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rlm.errors import SandboxError
 from rlm.guest.values import NotPortable, encode
 from rlm.guest.wire import VERSION
-from rlm.sandbox._inputs import VariableBlobs
+from rlm.sandbox._inputs import FileNames, VariableBlobs
 from rlm.sandbox._live import Live
 from rlm.sandbox._zygote import Zygote
 from rlm.sandbox.base import CellLimits, Execution, Functions, OnOutput, OpenOptions
@@ -41,19 +42,23 @@ class GuestSession:
         self._limits = limits
         self._on_output = on_output
         self._live: Live | None = None
+        self._files: Mapping[str, Any] = {}
+        self._file_names = FileNames(self._variables)
         self._busy = False
 
     async def begin(self) -> None:
         """Fork the guest and bind its variables."""
-        live = Live(
-            await self._zygote(), self._functions, self._names(), self._limits, self._on_output
-        )
+        zygote = await self._zygote()
         blobs = VariableBlobs()
         try:
-            await live.bind(self._bind(blobs), blobs)
-        except BaseException:
-            await live.close()
-            raise
+            message = self._bind(blobs, zygote.files)
+            self._files = {**zygote.files, **blobs.files}
+            live = Live(zygote, self._functions, self._names(), self._limits, self._on_output)
+            try:
+                await live.bind(message, blobs)
+            except BaseException:
+                await live.close()
+                raise
         finally:
             blobs.close()
         self._live = live
@@ -68,7 +73,7 @@ class GuestSession:
                 await self.close()
                 await self.begin()
             assert self._live is not None
-            return await self._live.run(code)
+            return self._named(await self._live.run(code))
         except asyncio.CancelledError:
             await self.close()
             raise
@@ -83,12 +88,20 @@ class GuestSession:
 
     def _names(self) -> dict[str, Any]:
         """Return the host's objects that a cell may refer to."""
-        return {f"place:{name}": value for name, value in self._place.items()} | {
-            f"session:{name}": value for name, value in self._variables.items()
-        }
+        place = {f"place:{name}": value for name, value in self._place.items()}
+        own = {f"session:{name}": value for name, value in self._variables.items()}
+        return {**self._files, **place, **own}
 
-    def _bind(self, blobs: VariableBlobs) -> dict[str, Any]:
-        shared = {id(value): f"place:{name}" for name, value in self._place.items()}
+    def _named(self, execution: Execution) -> Execution:
+        """Call files that were read what cells call them; a reference may be forged."""
+        if not execution.files:
+            return execution
+        read = (self._files[ref] for ref in execution.files if ref in self._files)
+        return replace(execution, files=tuple(self._file_names.of(file) for file in read))
+
+    def _bind(self, blobs: VariableBlobs, files: Mapping[str, Any]) -> dict[str, Any]:
+        shared = {id(file): ref for ref, file in files.items()}
+        shared |= {id(value): f"place:{name}" for name, value in self._place.items()}
         variables = {}
         for name, value in self._variables.items():
             if id(value) in shared:

@@ -36,7 +36,8 @@ class Life:
 class Zygote(ABC):
     """A zygote and what it has said; how it is started and told things is for its kinds.
 
-    `facts` are what confines its sessions, once it has started.
+    `facts` are what confines its sessions, once it has started; `files` are those among its inputs,
+    by their references in a guest.
     """
 
     def __init__(self) -> None:
@@ -45,6 +46,7 @@ class Zygote(ABC):
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
         self.facts: dict[str, Any] = {}
+        self.files: Mapping[str, Any] = {}
         self.alive = False
 
     async def start(self, inputs: Mapping[str, Any]) -> None:

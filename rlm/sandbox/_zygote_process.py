@@ -49,6 +49,7 @@ class ProcessZygote(Zygote):
             self._process = _spawn(theirs.fileno(), self._options["hash_seed"], self._complaints)
         self.alive = True
         self._staged = await asyncio.to_thread(Staged, inputs)
+        self.files = self._staged.files
         bind = {**self._options, "t": "bind", "version": VERSION, "scratch": self._scratch}
         bind |= {"inputs": self._staged.table, "fds": len(self._staged.fds)}
         self._channel.send(bind, (), self._staged.fds)
