@@ -426,6 +426,32 @@ def test_rb09_rb10_a_server_that_does_not_count_leaves_the_usage_unknown() -> No
         assert ask(server).usage is None
 
 
+@pytest.mark.parametrize(
+    ("told", "understood"),
+    [
+        (
+            {"prompt_tokens": 10.0, "completion_tokens": 4.5},
+            Usage(input_tokens=10, output_tokens=5),
+        ),
+        (
+            {"prompt_tokens": "10", "completion_tokens": "5"},
+            Usage(input_tokens=10, output_tokens=5),
+        ),
+        ({"prompt_tokens": 10, "total_tokens": 15}, Usage(input_tokens=10, output_tokens=5)),
+        ({"prompt_tokens": 10, "completion_tokens": None}, None),
+        ({"prompt_tokens": -10, "completion_tokens": 5}, None),
+        ({"prompt_tokens": "many", "completion_tokens": 5}, None),
+        ({"prompt_tokens": 10**30, "completion_tokens": 5}, None),
+        ({"prompt_tokens": 10, "completion_tokens": True}, None),
+    ],
+)
+def test_a_count_that_cannot_be_read_is_unknown_and_not_zero(
+    told: dict[str, Any], understood: Usage | None
+) -> None:
+    with RawServer(Raw(chat("a") | {"usage": told})) as server:
+        assert ask(server).usage == understood
+
+
 def test_text_that_is_no_unicode_is_sent_all_the_same() -> None:
     with RawServer(Raw(chat("a"))) as server:
         ask(server, Request((Message("user", "a\udc80b é"),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from rlm.errors import ProviderError, ReplyBlocked, ReplyCutOff
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "EventLines", "error_in", "messages", "read_usage", "response_format"]
 
 Json = dict[str, Any]
+_DIGITS = 12  # of a number of tokens: what is longer is none
 
 
 def messages(request: Request, *, cache_control: bool = False) -> list[Json]:
@@ -43,21 +45,28 @@ def response_format(request: Request) -> Json | None:
 
 
 def read_usage(said: Any) -> Usage | None:
-    """Return the tokens that an answer says it used, in the words of any compatible server."""
-    if not isinstance(said, dict) or said.get("prompt_tokens") is None:
+    """Return the tokens that an answer says it used, in the words of any compatible server.
+
+    `None` when it does not say both sides as numbers: what is unknown is not zero.
+    """
+    if not isinstance(said, dict):
+        return None
+    prompt, output = _told(said, "prompt_tokens"), _told(said, "completion_tokens")
+    total = _told(said, "total_tokens")
+    if output is None and prompt is not None and total is not None:
+        output = max(total - prompt, 0)
+    if prompt is None or output is None:
         return None
     into = _details(said, "prompt_tokens_details")
     out = _details(said, "completion_tokens_details")
-    cached = _count(into, "cached_tokens") or _count(said, "prompt_cache_hit_tokens")
-    output = _count(said, "completion_tokens")
-    prompt = _count(said, "prompt_tokens")
-    written = _count(into, "cache_write_tokens") or _count(said, "cache_creation_input_tokens")
+    cached = _told(into, "cached_tokens") or _told(said, "prompt_cache_hit_tokens") or 0
+    written = _told(into, "cache_write_tokens") or _told(said, "cache_creation_input_tokens") or 0
     return Usage(
         input_tokens=prompt,
         cached_tokens=min(cached, prompt),
         cache_write_tokens=min(written, max(prompt - cached, 0)),
         output_tokens=output,
-        reasoning_tokens=min(_count(out, "reasoning_tokens"), output),
+        reasoning_tokens=min(_told(out, "reasoning_tokens") or 0, output),
     )
 
 
@@ -66,9 +75,14 @@ def _details(said: Json, name: str) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-def _count(said: Json, name: str) -> int:
+def _told(said: Json, name: str) -> int | None:
+    """Return a count, which some servers write as `12.0` or as text, or None when it is none."""
     found = said.get(name)
-    return found if isinstance(found, int) and found > 0 else 0
+    if isinstance(found, str) and found.isdecimal() and len(found) < _DIGITS:
+        found = int(found)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return ceil(found) if 0 <= found < 10**_DIGITS else None
 
 
 def error_in(body: Any, model: str, **facts: Any) -> ProviderError | None:
