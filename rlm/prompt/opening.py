@@ -75,7 +75,7 @@ def _functions(o: Opening) -> str:
     if o.depth_left > 0:
         by_hand = ", recursive=None" if o.depth_left > 1 else ""
         parts.append(fill("functions_sub_calls", by_hand=by_hand))
-    parts += [_tool(tool) for tool in o.tools if tool.category != "disabled"]
+    parts += [_tool(tool) for tool in o.tools if tool.category in ("read_only", "write")]
     if o.depth_left > 0 and o.models:
         roster = "\n".join(_model(model) for model in _by_price(o.models))
         parts.append(f"\nModels for sub-calls, cheapest first:\n\n{roster}")
@@ -83,10 +83,9 @@ def _functions(o: Opening) -> str:
 
 
 def _tool(tool: ToolFact) -> str:
-    kinds = {"write": " It changes things.", "needs_approval": " A person is asked first."}
     described = one_line(tool.description, 600).rstrip(".")
     text = f"- `{tool.name}{tool.signature}`: {described or 'a tool of this run'}."
-    return text + kinds.get(tool.category, "")
+    return f"{text} It changes things." if tool.category == "write" else text
 
 
 def _by_price(models: Sequence[ModelFact]) -> list[ModelFact]:

@@ -42,7 +42,8 @@ TOOLS = (
         signature="(name: str) -> dict[str, str]",
         description="What the register says about a company.",
     ),
-    ToolFact(name="send", category="needs_approval", signature="(to: str)", description="Send it."),
+    ToolFact(name="send", category="write", signature="(to: str)", description="Send it."),
+    ToolFact(name="wipe", category="needs_approval", signature="()", description="Never offered."),
     ToolFact(name="drop", category="disabled", signature="()", description="Never offered."),
 )
 

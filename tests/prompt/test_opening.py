@@ -79,8 +79,9 @@ def test_what_is_offered_follows_the_depth_that_is_left(depth: int) -> None:
 def test_tools_are_offered_with_what_calling_them_does() -> None:
     system = opening(make_opening(tools=TOOLS))[0].content
     assert "- `lookup(name: str) -> dict[str, str]`: What the register says" in system
-    assert "- `send(to: str)`: Send it. A person is asked first." in system
+    assert "- `send(to: str)`: Send it. It changes things." in system
     assert "drop" not in system
+    assert "wipe" not in system
 
 
 def test_limits_are_told_in_numbers_and_only_those_that_are() -> None:
