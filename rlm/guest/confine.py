@@ -1,7 +1,7 @@
 """What the operating system can do to confine a process, by ctypes; Linux on x86-64 and arm64.
 
-`place` is for the zygote, before inputs arrive; `session` for each fork of it. Both return what
-they could not have, in words, and raise nothing: whoever needs more refuses by what is missing.
+`place` is for the zygote, before inputs arrive; `session` for each fork of it. They raise nothing:
+`place` returns what it could not have, in words, and whoever needs more refuses by what is missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ __all__ = ["conceal", "limits", "place", "session"]
 _PDEATHSIG, _DUMPABLE, _SECCOMP, _CAPBSET_DROP, _SUBREAPER, _NO_NEW_PRIVS, _AMBIENT = (
     1, 4, 22, 24, 36, 38, 47,
 )  # fmt: skip
-_NEWIPC, _NEWUSER, _NEWNET = 0x08000000, 0x10000000, 0x40000000
+_NEWNS, _NEWIPC, _NEWUSER, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x40000000
+_BENEATH, _FOLLOWING, _DATA_ONLY = 0x4000, 0x80000, 2 | 4 | 8  # no set-uid, devices, programs
+_SHARED = "/dev/shm"
 _ALLOW, _ERRNO, _EPERM, _ENOSYS = 0x7FFF0000, 0x00050000, 1, 38
 _THREAD = 0x00010000
 
@@ -60,16 +62,19 @@ _LINUX = sys.platform == "linux"
 _libc: Any = ctypes.CDLL(None, use_errno=True) if _LINUX else None
 
 
-def place(network: str = "leave") -> list[str]:
+def place(network: str = "leave", shared_mb: int = 0) -> tuple[list[str], list[str]]:
     """Confine the zygote for good: no network, no capabilities, no new privileges, no debugging.
 
     `network` says what to do about it: `leave` it; it is `absent`, others saw to that; `keep` it.
+    With `shared_mb` shared memory gets a folder of its own, so large. Return what is missing, and
+    the folders that are its own now.
     """
     if not _LINUX:
-        return [f"{sys.platform} offers no confinement here beyond resource limits"]
+        return [f"{sys.platform} offers no confinement here beyond resource limits"], []
     missing = []
     if network == "leave" and not _leave_network():
         missing.append("network namespace (sockets are refused by seccomp where that works)")
+    own = [_SHARED] if shared_mb and _mount_shared(shared_mb) else []
     if not _drop_capabilities():
         missing.append("dropped capabilities")
     if _libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
@@ -82,7 +87,7 @@ def place(network: str = "leave") -> list[str]:
     refused = [name for name in _NUMBERS if name not in allowed]
     if not _filter(_refusals(refused)):
         missing.append("seccomp")
-    return missing
+    return missing, own
 
 
 def conceal() -> None:
@@ -153,6 +158,14 @@ def _leave_network() -> bool:
     except OSError:
         pass  # without a map we are nobody in there, which is no less confined
     return True
+
+
+def _mount_shared(size_mb: int) -> bool:
+    """Mount a /dev/shm that nobody else sees; locks between processes need one."""
+    if _libc.unshare(_NEWNS) or _libc.mount(b"none", b"/", None, _BENEATH | _FOLLOWING, None):
+        return False
+    options = f"size={size_mb}m,mode=1777".encode()
+    return not _libc.mount(b"tmpfs", _SHARED.encode(), b"tmpfs", _DATA_ONLY, options)
 
 
 def _drop_capabilities() -> bool:

@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 import sys
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 __all__ = ["Fence", "abi"]
 
@@ -56,10 +56,11 @@ def abi() -> int:
 class Fence:
     """What the sessions of a place may do with files; made by the zygote, which it holds in too.
 
-    `words` says what it is, `missing` what it is not; without Landlock it holds nobody.
+    `shared` are folders that all of them may write into. `words` says what it is, `missing` what
+    it is not; without Landlock it holds nobody.
     """
 
-    def __init__(self, scratch: str, programs: bool) -> None:
+    def __init__(self, scratch: str, shared: Sequence[str], programs: bool) -> None:
         self._abi = abi()
         self._programs = programs
         self._fds: list[int] = []
@@ -67,8 +68,8 @@ class Fence:
         self.missing: list[str] = []
         self.words = "not confined"
         if self._abi:
-            self._open()
-        if not self._abi or not self._restrict(scratch, self._zygotes(scratch)):
+            self._open(shared)
+        if not self._abi or not self._restrict(scratch, _zygotes(scratch)):
             self.leave()
             self._abi = 0
             self.missing.append(
@@ -98,7 +99,7 @@ class Fence:
         while self._fds:
             os.close(self._fds.pop())
 
-    def _open(self) -> None:
+    def _open(self, shared: Sequence[str]) -> None:
         execute = _EXECUTE if self._programs else 0
         paths = [*_interpreter(), *_LIBRARIES, *(_PROGRAMS if self._programs else ())]
         for path in dict.fromkeys(paths):
@@ -107,10 +108,13 @@ class Fence:
             self._keep(path, _READ | _LIST)
         for path in _DEVICES:
             self._keep(path, _READ | _WRITE)
+        for path in shared:
+            self._keep(path, self._all())
 
-    def _zygotes(self, scratch: str) -> Mapping[str, int]:
-        """Return what the zygote may do besides: look for strays, and remove the place's folder."""
-        return {"/proc": _READ | _LIST, os.path.dirname(scratch): _REMOVE_FOLDER}
+    def _all(self) -> int:
+        """Return what may be done in a folder of one's own."""
+        known = (1 << _KNOWN.get(self._abi, 16)) - 1
+        return _READ | _LIST | _WRITE | _CHANGE | ((_REFER | _TRUNCATE) & known)
 
     def _keep(self, path: str, rights: int) -> None:
         fd = _find(path)
@@ -121,13 +125,12 @@ class Fence:
     def _restrict(self, folder: str, besides: Mapping[str, int]) -> bool:
         """Hold this process in for good; say whether that could be done."""
         known = (1 << _KNOWN.get(self._abi, 16)) - 1
-        within = _READ | _LIST | _WRITE | _CHANGE | ((_REFER | _TRUNCATE) & known)
         scope = _SIGNALS_AND_ABSTRACT_SOCKETS if self._abi >= 6 else 0
         attributes = struct.pack("=3Q", known, 0, scope)
         ruleset = _libc.syscall(_CREATE, attributes, ctypes.c_size_t(len(attributes)), 0)
         if ruleset < 0:
             return False
-        own = [(folder, within | (_EXECUTE if self._programs else 0)), *besides.items()]
+        own = [(folder, self._all() | (_EXECUTE if self._programs else 0)), *besides.items()]
         found = [(_find(path), rights) for path, rights in own]
         try:
             rules = [*self._rules, *(_rule(fd, rights) for fd, rights in found if fd is not None)]
@@ -136,6 +139,11 @@ class Fence:
         finally:
             for fd in (ruleset, *(fd for fd, _ in found if fd is not None)):
                 os.close(fd)
+
+
+def _zygotes(scratch: str) -> Mapping[str, int]:
+    """Return what the zygote may do besides: look for strays, and remove the place's folder."""
+    return {"/proc": _READ | _LIST, os.path.dirname(scratch): _REMOVE_FOLDER}
 
 
 def _find(path: str) -> int | None:

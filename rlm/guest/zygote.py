@@ -156,9 +156,11 @@ class Zygote:
         fds = self._take(message["fds"])
         for name in message["packages"]:
             importlib.import_module(name)
-        missing = confine.place(message.get("network", "leave"))
-        if message.get("files") == "confine":
-            self._fence = Fence(message["scratch"], bool(message["processes"]))
+        fenced, programs = message.get("files") == "confine", bool(message["processes"])
+        shared_mb = message["file_mb"] if fenced and programs else 0
+        missing, shared = confine.place(message.get("network", "leave"), shared_mb)
+        if fenced:
+            self._fence = Fence(message["scratch"], shared, programs)
             missing += self._fence.missing
         blob = _map(fds[0])
 

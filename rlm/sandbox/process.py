@@ -20,7 +20,7 @@ _FILE_MB = 1024
 
 @dataclass(frozen=True, slots=True)
 class ProcessSandbox:
-    """Runs cells in processes of their own: clean environment, no network, bounded resources.
+    """Runs cells in processes of their own: clean environment, no network, no files of yours.
 
     One process a run, the zygote, loads the inputs; each session is a fork of it that shares them.
     `require_confinement` refuses to start where the kernel lacks a wall (`Place.facts["missing"]`

@@ -213,6 +213,21 @@ def test_inputs_and_programs_are_in_reach() -> None:
     assert failed.error.type == "CalledProcessError"
 
 
+def test_processes_share_locks_and_memory_with_each_other_only() -> None:
+    before = os.listdir("/dev/shm")
+    pool, memory, names = cells(
+        "import multiprocessing as m\n"
+        "with m.get_context('fork').Pool(2) as p: print(p.map(abs, [-1]))",
+        "from multiprocessing import shared_memory\n"
+        "s = shared_memory.SharedMemory(create=True, size=10, name='rlm-test'); s.size",
+        "import os; os.listdir('/dev/shm')",
+        sandbox=PROGRAMS,
+    )
+    assert (pool.stdout, memory.error, names.value) == ("[1]\n", None, "['rlm-test']")
+    assert os.listdir("/dev/shm") == before
+    refused("open('/dev/shm/x', 'w')")
+
+
 def test_facts_name_the_fence() -> None:
     async def main() -> Any:
         async with place_of() as place:
