@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from engines import need_docker
+from hypothesis import settings
 from lawful import checked
 from parts import Ask
 
 import rlm
+
+# Speed is no matter of these tests; and where many wait for them, they look the same each time.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture

@@ -58,6 +58,10 @@ def _number(value: Any) -> Any:
     return found["sign"] + found["inner"] + found["number"].replace(",", "")
 
 
+def _is_whole(number: Decimal) -> bool:
+    return number == number.to_integral_value()  # `% 1` fails beyond 28 digits
+
+
 def _int(value: Any) -> Any:
     number = _number(value)
     if isinstance(number, str):
@@ -68,7 +72,7 @@ def _int(value: Any) -> Any:
         except InvalidOperation:
             return number
         # "1e999999999" is short, but the int that it means would not fit into memory
-        whole = exact.is_finite() and exact.adjusted() < _MOST_DIGITS and exact % 1 == 0
+        whole = exact.is_finite() and exact.adjusted() < _MOST_DIGITS and _is_whole(exact)
         return int(exact) if whole else number
     return number
 

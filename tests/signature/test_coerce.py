@@ -93,6 +93,7 @@ def one(annotation: Any) -> Signature:
         ([{"item_name": 1}], list[Line], [Line(item_name="1")]),
         (b"abc", str, "abc"),
         ("abc", bytes, b"abc"),
+        ("1" + "0" * 40, int, 10**40),
     ],
 )
 def test_what_was_meant_is_understood(given: Any, annotation: Any, meant: Any) -> None:
