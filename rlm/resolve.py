@@ -125,7 +125,7 @@ class _Named:
             self.lm = _object(given)
             self.options = Model(self.lm.name)
         self.name = self.options.name
-        # An LM of the caller's own may say what it costs and how much it reads.
+        # What the port lets an LM say, and no LM has to: see `LM`.
         own_price = getattr(self.lm, "price", None)
         own_window = getattr(self.lm, "window", None)
         facts = catalog.facts(self.name) if isinstance(given, (str, Model)) else None
@@ -227,18 +227,18 @@ def sandbox(given: Any) -> Sandbox:
     if given is None:
         given = "process"
     if not isinstance(given, str):
-        return _place(given)
+        return _checked_sandbox(given)
     makers = _sandboxes()
     if given in makers:
         return makers[given]()
     for made in entry_points(group="rlm.sandboxes"):
         if made.name == given:
-            return _place(made.load()())
+            return _checked_sandbox(made.load()())
     known = ", ".join(sorted(makers))
     raise ConfigurationError(f"the sandbox {given!r} is not known; there are: {known}")
 
 
-def _place(given: Any) -> Sandbox:
+def _checked_sandbox(given: Any) -> Sandbox:
     if isinstance(given, type) or not isinstance(given, Sandbox):
         raise ConfigurationError(
             f"{given!r} is no sandbox: give a name such as 'process', or an object with name and "

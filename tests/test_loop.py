@@ -93,7 +93,7 @@ def test_the_transcript_only_grows_so_that_providers_can_cache_it() -> None:
 def test_a_transcript_that_outgrows_the_window_keeps_task_and_newest_turns() -> None:
     noisy = [cell(f"print('turn {n} ' + 'x' * 6_000)") for n in range(8)]
     root = scripted(*noisy, cell("submit(answer=str([t['turn'] for t in history]))"))
-    root.window = 16_000  # type: ignore[attr-defined] # what an LM may tell of itself
+    root.window = 16_000
     result = rlm.completion("find it", model=root, limits={"max_output_tokens": 1_000})
     assert result.value == str(list(range(1, 9)))
     last = told(root)

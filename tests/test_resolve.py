@@ -99,7 +99,7 @@ def test_an_unknown_window_is_assumed_and_said() -> None:
 
 def test_a_list_of_models_has_the_smallest_window_and_the_dearest_price() -> None:
     cheap, dear = scripted(name="a/a"), scripted(name="b/b", price=Price.per_million(5, 6))
-    cheap.window, dear.window = 9_000, 7_000  # type: ignore[attr-defined] # an LM may say so
+    cheap.window, dear.window = 9_000, 7_000
     found = root([cheap, dear])
     assert (found.name, found.window, found.price) == ("a/a", 7_000, Price.per_million(5, 6))
     assert found.price_of("a/a") == CHEAP

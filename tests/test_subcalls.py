@@ -15,7 +15,7 @@ BIG = "one fact after another. " * 4_000  # about 20,000 tokens
 
 def small_window(*replies: Any) -> ScriptedLM:
     lm = sub(*replies)
-    lm.window = 12_000  # type: ignore[attr-defined] # what an LM may tell of itself
+    lm.window = 12_000
     return lm
 
 

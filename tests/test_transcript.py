@@ -11,16 +11,13 @@ from rlm import events
 from rlm.testing import ScriptedLM
 
 
-class Narrow(ScriptedLM):
-    """A model with a small window."""
-
-    window = 12_000
+NARROW = 12_000  # tokens
 
 
 def test_a_transcript_that_outgrows_the_window_leaves_out_its_oldest_turns(complete: Ask) -> None:
     talk = cell("print('long output ' * 400)")
     last = cell("submit(str(len(history)) + ' ' + str('long output' in history[0]['output']))")
-    with Narrow([*[talk] * 12, last]) as lm:
+    with ScriptedLM([*[talk] * 12, last], window=NARROW) as lm:
         result = complete("The task itself", model=lm, limits={"max_output_tokens": 1_000})
     assert result.value == "12 True"
     asked = result.trace.of(events.ModelAsked)
@@ -28,7 +25,7 @@ def test_a_transcript_that_outgrows_the_window_leaves_out_its_oldest_turns(compl
     for request, event in zip(lm.requests, asked, strict=True):
         sent = "".join(m.content for m in request.messages)
         assert "The task itself" in sent  # the opening always goes along
-        assert len(sent) < 3 * Narrow.window
+        assert len(sent) < 3 * NARROW
         assert event.messages[0][0] == 0
         assert event.messages[-1][1] == max(e.index for e in before(result, event)) + 1
     assert "left out" in lm.requests[-1].prompt

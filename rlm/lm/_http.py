@@ -112,7 +112,7 @@ class Connections(PerLoop["ClientSession"]):
 
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
-            # the time in all is our own clock's: see `deadline`
+            # the time in all is our own clock's: see Deadline
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,

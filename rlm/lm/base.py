@@ -89,6 +89,9 @@ class LM(Protocol):
     with `retryable` and `retry_after` set as the provider meant it. One adapter serves a whole
     run, from many tasks at the same time, on one loop; `aclose` releases its connections and may
     be followed by new requests, perhaps on another loop.
+
+    One that no price table knows may say what it costs and how much it reads, by the attributes
+    `price` (a Price) and `window` (tokens); without them both are unknown.
     """
 
     @property

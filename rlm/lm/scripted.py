@@ -27,8 +27,8 @@ class ScriptedLM:
     `replies` is a list, or routes: a mapping from a text that the transcript must contain to the
     list of replies for such requests (the first route that fits and has replies left is taken;
     `""` fits all). A reply that is an exception is raised. `usage` is what a reply without its
-    own reports; `price` makes `cost` the sum of what was answered. Raises ProviderError, not
-    retryable, for a request that has no reply. As a context manager it checks at the end that
+    own reports, `price` makes `costs`, `window` is how many tokens it reads. Raises
+    ProviderError, not retryable, for a request that has no reply. As a context manager it checks at the end that
     all replies were asked for. Tasks and threads may share one.
     """
 
@@ -39,6 +39,7 @@ class ScriptedLM:
         name: str = "scripted/model",
         usage: Usage | None = None,
         price: Price | None = None,
+        window: int | None = None,
         delay: float = 0,
     ) -> None:
         routes = replies if isinstance(replies, Mapping) else {_ANY: replies}
@@ -49,6 +50,7 @@ class ScriptedLM:
         self._usage = usage
         self._delay = delay
         self.price = price
+        self.window = window
         self.requests: list[Request] = []
         self.usages: list[Usage | None] = []
         self.closed = 0
