@@ -112,7 +112,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Waiter:
     """One who waits in the queue, and the future of what it waits for."""
 
     ask: Ask
@@ -148,7 +148,7 @@ class Budget:
         self._longest: dict[str, int] = {}
         self._added: dict[str, int] = {}
         self._open = 0
-        self._waiting: deque[_Place] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
     # Requests ---------------------------------------------------------------------------------
 
@@ -163,12 +163,12 @@ class Budget:
             found = self._try(ask, last)
             if found is not None:
                 return found
-        place = _Place(ask, last, asyncio.get_running_loop().create_future())
-        self._waiting.insert(0 if last else len(self._waiting), place)
+        waiter = _Waiter(ask, last, asyncio.get_running_loop().create_future())
+        self._waiting.insert(0 if last else len(self._waiting), waiter)
         try:
-            return await place.hold
+            return await waiter.hold
         except asyncio.CancelledError:
-            place.leave()
+            waiter.leave()
             raise
 
     def _try(self, ask: Ask, last: bool) -> Hold | None:
@@ -272,16 +272,16 @@ class Budget:
     def _serve(self) -> None:
         """Serve or refuse those who wait, first come first, until one has to wait on."""
         while self._waiting:
-            place = self._waiting[0]
-            if not place.hold.done():  # it is when the one who waited was cancelled
+            waiter = self._waiting[0]
+            if not waiter.hold.done():  # it is when the one who waited was cancelled
                 try:
-                    found = self._try(place.ask, place.last)
+                    found = self._try(waiter.ask, waiter.last)
                 except BudgetExceeded as refusal:
-                    place.hold.set_exception(refusal)
+                    waiter.hold.set_exception(refusal)
                 else:
                     if found is None:
                         return
-                    place.hold.set_result(found)
+                    waiter.hold.set_result(found)
             self._waiting.popleft()
 
     # Counts and time --------------------------------------------------------------------------

@@ -47,11 +47,6 @@ class Cache:
         self._replies: dict[str, Reply] = {}
         self._under_way: dict[str, asyncio.Future[Reply]] = {}
 
-    @property
-    def stats(self) -> dict[str, int]:
-        """Hits, misses, and how many replies are kept."""
-        return {"hits": self.hits, "misses": self.misses, "size": len(self._replies)}
-
     async def get(self, key: str, ask: Callable[[], Awaitable[Reply]]) -> tuple[Reply, bool]:
         """Return the reply under a key and whether it was there; else ask for it, once.
 

@@ -19,7 +19,8 @@
     x NoProgress              the run went in circles
     x Aborted                 somebody cancelled the run
 
-The model's own mistakes are not in this tree: they are its next observation.
+The model's own mistakes are not in this tree: they are its next observation. In a cell the same
+names stand for the classes of `rlm.guest.errors`, for the guest imports nothing of this side.
 """
 
 from __future__ import annotations

@@ -189,12 +189,12 @@ class _Seen:
             kind = type(node)
             if kind in _LEAVES:
                 continue
-            if kind is ast.Name:
-                if type(node.ctx) is ast.Store:  # type: ignore[attr-defined] # it is a Name
-                    self.bound.add(node.id)  # type: ignore[attr-defined]
+            if isinstance(node, ast.Name):
+                if type(node.ctx) is ast.Store:
+                    self.bound.add(node.id)
                 continue
-            if kind is ast.Call:
-                self.calls.append(node)  # type: ignore[arg-type] # it is a Call
+            if isinstance(node, ast.Call):
+                self.calls.append(node)
             elif kind in _NOTED:
                 self._note(node)
             for value in node.__dict__.values():

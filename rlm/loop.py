@@ -10,11 +10,13 @@ from rlm.call import Call
 from rlm.cells import Cells
 from rlm.errors import BudgetExceeded, NoProgress, ParseError, RunError, ValidationFailed
 from rlm.files import File
+from rlm.limits import Limits
 from rlm.lm.base import Reply
 from rlm.reply import Exec, Final, parse
 from rlm.sandbox.base import Execution
 from rlm.signature import Output
 from rlm.submission import Submission
+from rlm.tools.base import Tool
 from rlm.transcript import Transcript
 
 __all__ = ["ReplCall"]
@@ -39,7 +41,7 @@ class ReplCall(Call):
         self._transcript = Transcript(self)
 
     @property
-    def _limits(self) -> Any:
+    def _limits(self) -> Limits:
         return self.run.limits
 
     async def _answer(self) -> Output:
@@ -72,10 +74,11 @@ class ReplCall(Call):
             async with asyncio.timeout(left) as clock:
                 return await self._turns_in_time()
         except TimeoutError:
-            if not clock.expired():
+            cap = self._limits.max_seconds
+            if cap is None or not clock.expired():
                 raise
             spent = round(self.run.budget.seconds, 3)
-            raise BudgetExceeded("max_seconds", spent, self._limits.max_seconds) from None
+            raise BudgetExceeded("max_seconds", spent, cap) from None
 
     async def _turns_in_time(self) -> Output:
         cap = self._limits.max_iterations
@@ -245,7 +248,7 @@ class ReplCall(Call):
         return f"{self.iterations} turns, {self._children} sub-calls, ended by {self.ended_by}"
 
 
-def tool_fact(tool: Any) -> events.ToolFact:
+def tool_fact(tool: Tool) -> events.ToolFact:
     """Return a tool as the trace and the prompt tell of it."""
     return events.ToolFact(
         name=tool.name,

@@ -16,7 +16,7 @@ __all__ = ["Transcript"]
 About = Literal["opening", "reply", "observation", "repair", "notice", "last_request", "prompt"]
 
 _OPENING = 2  # the system message and the task are always sent
-_LEFT_OUT = "\n\n(Turns before this one are left out here for want of room; `history` has them.)"
+_LEFT_OUT = "(Turns before this one are left out here for want of room; `history` has them.)"
 
 
 class Transcript:
@@ -73,7 +73,7 @@ class Transcript:
         ranges = self._ranges()
         messages = [m for start, end in ranges for m in self._messages[start:end]]
         if len(ranges) > 1:
-            notice = f"{_LEFT_OUT.strip()}\n\n{notice}".strip()
+            notice = f"{_LEFT_OUT}\n\n{notice}".strip()
         if notice:
             messages[-1] = Message(messages[-1].role, f"{messages[-1].content}\n\n{notice}")
         bound = tokens.bound(notice) + sum(sum(self._bounds[start:end]) for start, end in ranges)

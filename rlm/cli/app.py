@@ -111,7 +111,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
 
 def _misused(error: Exception) -> int:
     message = error.format_message()  # type: ignore[attr-defined] # of every usage error
-    context = error.ctx  # type: ignore[attr-defined]
+    context = error.ctx  # type: ignore[attr-defined] # likewise
     path = context.command_path if context is not None else "rlm"
     exits.complain(message.replace("Value error, ", ""), f"'{path} --help' shows how.")
     return exits.MISUSE

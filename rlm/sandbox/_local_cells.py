@@ -42,7 +42,7 @@ class Kit:
         if isinstance(thing, (str, type(None))):
             self.stdout.write("help(thing) prints its documentation; show_vars() lists variables\n")
             return
-        shown = pydoc.render_doc(thing, renderer=pydoc.plaintext)  # type: ignore[attr-defined]
+        shown = pydoc.render_doc(thing, renderer=pydoc.plaintext)  # type: ignore[attr-defined] # not in typeshed
         self.stdout.write(shown)
 
 

@@ -12,8 +12,6 @@ from rlm.errors import ConfigurationError
 
 __all__ = ["FileLog"]
 
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-
 
 class FileLog:
     """One run's log as a file, appended line by line with one system call each.
@@ -27,9 +25,7 @@ class FileLog:
         self._path = self._folder / f"{run}.jsonl"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(
-                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot write a log into {str(self._folder)!r}: {error.strerror}; choose another "
