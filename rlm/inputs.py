@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from rlm import events
 from rlm.errors import ConfigurationError
-from rlm.files import File
+from rlm.files import File, located, parts
+from rlm.guest.values import Blobs, NotPortable, encode
+from rlm.guest.wire import to_json
 from rlm.limits import Limits
 from rlm.prompt import describe
 from rlm.tools.base import Tool
@@ -18,6 +24,8 @@ from rlm.trace import Trace
 __all__ = ["check_limits", "check_names", "keep_large"]
 
 _PIECE = 1 << 20
+_ITEMS = 1000
+"""Items of a list or dict that are encoded at a time."""
 
 
 _NEEDED = frozenset(("submit", "llm_query", "parallel_queries", "predict", "parallel_predict"))
@@ -43,7 +51,7 @@ def check_limits(inputs: Mapping[str, Any], limits: Limits) -> None:
     """Raise ConfigurationError when the inputs are more or larger than the limits allow."""
     if limits.max_files is not None or limits.max_file_bytes is not None:
         _check_files(
-            [pair for name, value in inputs.items() for pair in _files(name, value)], limits
+            [pair for name, value in inputs.items() for pair in located(name, value)], limits
         )
     if limits.max_input_bytes is not None:
         total = sum(_size(value) for value in inputs.values())
@@ -64,18 +72,6 @@ def _check_files(files: list[tuple[str, File]], limits: Limits) -> None:
             )
 
 
-def _files(name: str, value: Any) -> Iterator[tuple[str, File]]:
-    """Yield the files of an input, also those in lists and dicts, with the place of each."""
-    if isinstance(value, File):
-        yield name, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _files(f"{name}[{key!r}]", item)
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield from _files(f"{name}[{number}]", item)
-
-
 def _size(value: Any) -> int:
     if isinstance(value, File):
         return value.size
@@ -85,29 +81,109 @@ def _size(value: Any) -> int:
         return len(value)
     if isinstance(value, Mapping):
         return sum(_size(key) + _size(item) for key, item in value.items())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return sum(map(_size, value))
-    return len(repr(value))
+    if isinstance(value, _TOLD):
+        return len(repr(value))
+    held = [item for _, _, item in parts(value)]
+    return sum(map(_size, held)) if held else len(repr(value))
 
 
 async def keep_large(inputs: Mapping[str, Any], trace: Trace, whole: bool) -> None:
     """Keep each large input with the log, under its hash, while the run goes on.
 
     A file that has a path is named by path and hash, not copied; with `whole` false so is
-    everything else, without a path. What cannot be kept is noted and does not end the run.
+    everything else, without a path. Files in containers are kept one by one, then the container:
+    a line of JSON as it goes into a sandbox, but with a file's reference in the log as its `fd`,
+    and after the line the bytes that it points to. What cannot be kept is noted and does not end
+    the run.
     """
+    keeping = _Keeping(trace, whole)
     for name, value in inputs.items():
-        pieces = _pieces(value, trace.redact)
-        if pieces is None:
-            continue
-        path = str(value.path) if isinstance(value, File) and value.path else ""
+        if isinstance(value, File):
+            await keeping.file(name, value)
+        elif not isinstance(value, _TOLD) and describe("", value).value is None:
+            if isinstance(value, (str, bytes, bytearray)):
+                await keeping.keep(name, _cut(value, trace.redact))
+            else:
+                await keeping.structure(name, value)
+
+
+_TOLD = (bool, int, float, Decimal, date, time, timedelta, UUID, Enum, type(None))
+"""What a description holds in full, in whatever form."""
+
+
+class _Keeping:
+    """Keeps inputs in a trace; `references` has those of the files that are kept, by their ids."""
+
+    def __init__(self, trace: Trace, whole: bool) -> None:
+        self._trace = trace
+        self._whole = whole
+        self._references: dict[int, str] = {}
+
+    async def structure(self, name: str, value: Any) -> None:
+        """Keep the files in a container, and the container."""
+        for place, file in await asyncio.to_thread(lambda: list(located(name, value))):
+            if id(file) not in self._references:
+                await self.file(place, file)
+        await self.keep(name, _structure(value, _Beside(self._references, self._trace.redact)))
+
+    async def file(self, name: str, file: File) -> None:
+        """Keep a file, which is named and not copied where it has a path."""
+        reference = await self.keep(name, _read(file), str(file.path or ""))
+        self._references[id(file)] = reference
+
+    async def keep(self, name: str, pieces: Iterator[bytes], path: str = "") -> str:
+        """Keep pieces of bytes, or only their hash; return their reference, if there is one."""
+        trace = self._trace
         try:
-            reference, size = await _in_thread(pieces, trace if whole and not path else None)
-        except OSError as error:
+            reference, size = await _in_thread(pieces, trace if self._whole and not path else None)
+        except (OSError, NotPortable) as error:
             problem = f"the input {name!r} could not be kept with the log: {error}"
             trace.emit(events.Logged, message=problem, level="warning")
-        else:
-            trace.emit(events.InputStored, name=name, sha256=reference, size=size, path=path)
+            return ""
+        trace.emit(events.InputStored, name=name, sha256=reference, size=size, path=path)
+        return reference
+
+
+class _Beside(Blobs):
+    """What lies beside the JSON of a value in the log; `clean` takes secrets out of texts."""
+
+    def __init__(self, references: Mapping[int, str], clean: Callable[[str], str]) -> None:
+        super().__init__()
+        self._references = references
+        self._clean = clean
+
+    def put_text(self, text: str) -> list[int]:
+        return super().put_text(self._clean(text))
+
+    def put_file(self, file: Any) -> Any:
+        return self._references[id(file)]
+
+    def json(self, value: Any) -> bytes:
+        """Return a value as JSON, of which what is large lies beside."""
+        text = str(to_json(encode(value, self)), "utf-8", "surrogatepass")
+        return self._clean(text).encode("utf-8", "surrogatepass")
+
+
+def _structure(value: Any, beside: _Beside) -> Iterator[bytes]:
+    """Yield JSON and what lies beside; of a long list or dict it is never in memory as a whole."""
+    shares, ends = _divided(value)
+    before = ends[:1]
+    for part in shares:
+        yield before + beside.json(part)[1:-1]
+        before = b","
+    yield ends[1:] if shares else beside.json(value)
+    yield b"\n"
+    yield from beside.pieces
+
+
+def _divided(value: Any) -> tuple[list[Any], bytes]:
+    """Return parts of a list or of a plain dict, and the ends of its JSON; no parts of others."""
+    if type(value) is list:
+        return [value[at : at + _ITEMS] for at in range(0, len(value), _ITEMS)], b"[]"
+    if type(value) is dict and "$" not in value and all(type(key) is str for key in value):
+        pairs = list(value.items())
+        return [dict(pairs[at : at + _ITEMS]) for at in range(0, len(pairs), _ITEMS)], b"{}"
+    return [], b""
 
 
 async def _in_thread(pieces: Iterator[bytes], trace: Trace | None) -> tuple[str, int]:
@@ -140,18 +216,6 @@ class _Counted:
         for piece in self:
             digest.update(piece)
         return f"sha256:{digest.hexdigest()}"
-
-
-def _pieces(value: Any, clean: Callable[[str], str]) -> Iterator[bytes] | None:
-    """Return a file, text or bytes in pieces, or `None` for what the trace tells in full.
-
-    A text is cleaned of secrets first, when its first piece is asked for.
-    """
-    if isinstance(value, File):
-        return _read(value)
-    if not isinstance(value, (str, bytes, bytearray)) or describe("", value).value is not None:
-        return None
-    return _cut(value, clean)
 
 
 def _cut(value: str | bytes | bytearray, clean: Callable[[str], str]) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 from rlm import events, prompt, tokens
 from rlm.call import Call
 from rlm.errors import ContextWindowExceeded, ReplyCutOff, ValidationFailed
-from rlm.files import File
+from rlm.files import File, parts
 from rlm.lm.base import Message, Reply
 from rlm.reply.loose_json import read_object
 from rlm.reply.objects import final_value
@@ -140,7 +140,11 @@ _MOST_CHARS_A_TOKEN = 20  # text that repeats itself can be as dense as that
 def _length(value: Any) -> int:
     if isinstance(value, File):
         return value.size
-    return len(value) if isinstance(value, (str, bytes)) else 0
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if value is None or isinstance(value, (int, float)):
+        return 0
+    return sum(_length(item) for _, _, item in parts(value))
 
 
 def _room(model: RosterModel, cap: int) -> int:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 import rlm
 from rlm.events import FileRead
+from rlm.prompt import render
 from rlm.sandbox.base import Sandbox
 from rlm.testing import InMemorySandbox, ScriptedLM
 
@@ -136,13 +137,21 @@ def test_a_typed_sub_call_takes_such_a_file(sandbox: str) -> None:
     assert len(sub.requests) == 3
 
 
-def test_files_too_large_for_one_request_become_a_child_before_they_are_read() -> None:
+def test_files_too_large_for_one_request_become_a_child_before_they_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rlm.File, "text", property(lambda file: pytest.fail("it was read")))
     huge = [rlm.File(text="x" * 3_000_000) for _ in range(2)]
     child = "```repl\nsubmit(answer=str(len(context)))\n```"
     result, _ = run(
         "process", huge, "r = llm_query('q', context=docs)\nprint(r, r.route)", replies=[child]
     )
     assert printed(result) == "2 repl\n"
+
+
+def test_a_record_with_a_file_is_written_into_a_request_with_its_text() -> None:
+    case = Case(title="t", main=rlm.File(text="the text"))
+    assert render([case]) == '[{"title": "t", "main": "the text"}]'
 
 
 def test_a_forged_reference_ends_the_session_and_nothing_else() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from rlm.files import File
+from rlm.files import File, located
 from rlm.lm.base import Message
 from rlm.prompt.quote import quoted
 from rlm.prompt.texts import fill
@@ -36,7 +36,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, File):
         return value.text
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        if next(located("", value), None) is None:
+            return value.model_dump(mode="json")
+        return {name: getattr(value, name) for name in type(value).model_fields}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     if isinstance(value, (set, frozenset)):
