@@ -178,7 +178,8 @@ def _drop_capabilities() -> bool:
 
 
 def _number(name: str) -> int | None:
-    return _NUMBERS[name][_MACHINES[os.uname().machine][0]]
+    machine = _MACHINES.get(os.uname().machine)
+    return None if machine is None else _NUMBERS[name][machine[0]]
 
 
 def _refusals(names: Sequence[str], error: int = _EPERM) -> bytes:
