@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlm import prompt
 from rlm.call import Call, Outcome
@@ -24,11 +24,20 @@ from rlm.signature import Signature
 
 __all__ = ["SubCalls"]
 
-Reply = dict[str, Any]
+Told = dict[str, Any]
 """What a cell gets of a sub-call: the fields of an Episode, or of a Failure."""
 
 Written = Callable[[], tuple[Message, ...]]
 """Writes the messages of a completion, which may be long: only when they are wanted."""
+
+
+class _How(NamedTuple):
+    """How a cell wants a sub-call made, and which cell it was."""
+
+    model: str | None
+    sample: int
+    recursive: bool | None
+    cell: int | None
 
 
 class SubCalls:
@@ -53,24 +62,21 @@ class SubCalls:
         sample: int = 0,
         recursive: bool | None = None,
         cell: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> Told:
         """Ask in words; `output` names a type for the answer."""
         if not isinstance(text, str):
             raise ToolError(f"llm_query takes a text, not {type(text).__name__}")
+        how = _How(model, sample, recursive, cell)
+        inputs = {} if context is None else {"context": context}
         if output is not None:
-            signature = _typed(text, output, context)
-            inputs = {} if context is None else {"context": context}
-            return await self._typed(signature, inputs, model, sample, recursive, cell)
+            return await self._typed(_asking_for(output, text, context), inputs, how)
         child = await self._child(
             TEXT if context is None else _READ,
-            {} if context is None else {"context": context},
+            inputs,
+            how,
             lambda: prompt.query(text, context),
-            typed=False,
             task=text,
-            model=model,
-            sample=sample,
-            recursive=recursive,
-            cell=cell,
+            typed=False,
         )
         return _episode(await child.answer())
 
@@ -84,7 +90,7 @@ class SubCalls:
         sample: int = 0,
         recursive: bool | None = None,
         cell: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> Told:
         """Ask by a signature."""
         if not isinstance(signature, str):
             raise ToolError(f"a signature is a text here, not {type(signature).__name__}")
@@ -93,11 +99,11 @@ class SubCalls:
             given = contract.check_inputs(inputs)
         except ConfigurationError as error:
             raise ToolError(str(error)) from None
-        return await self._typed(contract, given, model, sample, recursive, cell)
+        return await self._typed(contract, given, _How(model, sample, recursive, cell))
 
     async def many(
-        self, items: Sequence[Any], start: Callable[[Any], Awaitable[Reply]], at_once: int | None
-    ) -> list[Reply]:
+        self, items: Sequence[Any], start: Callable[[Any], Awaitable[Told]], at_once: int | None
+    ) -> list[Told]:
         """Start a sub-call for each item, side by side; a failure is data in its slot, and the
         length is kept.
 
@@ -106,7 +112,7 @@ class SubCalls:
         """
         if at_once is not None and not (isinstance(at_once, int) and at_once > 0):
             raise ToolError(f"max_concurrency = {at_once!r}: give a number of at least 1")
-        outcomes: list[Reply] = [{} for _ in items]
+        outcomes: list[Told] = [{} for _ in items]
         places = iter(_repeats_last(items))
 
         async def work() -> None:
@@ -119,25 +125,14 @@ class SubCalls:
                 group.create_task(work())
         return outcomes
 
-    async def _typed(
-        self,
-        signature: Signature,
-        inputs: Mapping[str, Any],
-        model: str | None,
-        sample: int,
-        recursive: bool | None,
-        cell: int | None,
-    ) -> dict[str, Any]:
+    async def _typed(self, signature: Signature, inputs: Mapping[str, Any], how: _How) -> Told:
         child = await self._child(
             signature,
             inputs,
+            how,
             lambda: prompt.typed_query(signature, inputs),
-            typed=True,
             task=signature.instructions or signature.text,
-            model=model,
-            sample=sample,
-            recursive=recursive,
-            cell=cell,
+            typed=True,
         )
         return _episode(await child.answer())
 
@@ -145,35 +140,31 @@ class SubCalls:
         self,
         signature: Signature,
         inputs: Mapping[str, Any],
+        how: _How,
         write: Written,
         *,
-        typed: bool,
         task: str,
-        model: str | None,
-        sample: int,
-        recursive: bool | None,
-        cell: int | None,
+        typed: bool,
     ) -> Call:
         parent, run = self._parent, self._parent.run
         level, deepest = parent.depth + 1, run.limits.max_depth
-        if level > deepest or (recursive and level == deepest):
+        if level > deepest or (how.recursive and level == deepest):
             raise BudgetExceeded("max_depth", level, deepest)
-        if not isinstance(sample, int):
-            raise ToolError(f"sample = {sample!r}: give a whole number")
-        chosen = run.roster.get(model)
+        if not isinstance(how.sample, int):
+            raise ToolError(f"sample = {how.sample!r}: give a whole number")
+        model = run.roster.get(how.model)
         run.budget.count_sub_call()
         common: dict[str, Any] = {
             "task": task,
             "inputs": inputs,
-            "model": chosen,
+            "model": model,
             "parent": parent,
-            "cell": cell,
-            "sample": sample,
+            "cell": how.cell,
+            "sample": how.sample,
         }
-        may_recurse = level < deepest and recursive is not False
-        if may_recurse and (recursive or (inputs and not await self._fits(inputs, write, chosen))):
+        if level < deepest and await self._has_session(inputs, how, write, model):
             return self._make_repl(run, parent.next_child_id(), signature=signature, **common)
-        check_size(inputs, chosen)
+        check_size(inputs, model)
         return CompletionCall(
             run,
             parent.next_child_id(),
@@ -183,12 +174,15 @@ class SubCalls:
             **common,
         )
 
-    async def _fits(
-        self,
-        inputs: Mapping[str, Any],
-        write: Callable[[], tuple[Message, ...]],
-        model: RosterModel,
+    async def _has_session(
+        self, inputs: Mapping[str, Any], how: _How, write: Written, model: RosterModel
     ) -> bool:
+        """Whether it is a call with a session: by hand, or since its inputs do not fit."""
+        if how.recursive is not None:
+            return how.recursive
+        return bool(inputs) and not await self._fits(inputs, write, model)
+
+    async def _fits(self, inputs: Mapping[str, Any], write: Written, model: RosterModel) -> bool:
         try:
             check_size(inputs, model)
             cap = model.max_output_tokens or self._parent.run.limits.max_output_tokens
@@ -212,7 +206,7 @@ def _repeats_last(items: Sequence[Any]) -> list[int]:
     return first + again
 
 
-async def _settled(reply: Awaitable[Reply]) -> Reply:
+async def _settled(reply: Awaitable[Told]) -> Told:
     try:
         return await reply
     except RLMError as error:
@@ -230,7 +224,7 @@ def _contract(signature: str, instructions: str) -> Signature:
     return contract.with_instructions(instructions) if instructions else contract
 
 
-def _typed(text: str, output: str, context: Any) -> Signature:
+def _asking_for(output: str, text: str, context: Any) -> Signature:
     given = "" if context is None else "context"
     try:
         return Signature.parse(f"{given} -> answer: {output}").with_instructions(text)
@@ -238,11 +232,11 @@ def _typed(text: str, output: str, context: Any) -> Signature:
         raise ToolError(f"output={output!r} is not a type: {error}") from None
 
 
-def _episode(outcome: Outcome) -> dict[str, Any]:
+def _episode(outcome: Outcome) -> Told:
     """Return what the Episode is made of; what is not said is as of one plain completion."""
     fields = dict(outcome.output)
     value = next(iter(fields.values())) if len(fields) == 1 else fields
-    told: Reply = {"text": prompt.render(value), "fields": list(fields), "cost": outcome.cost}
+    told: Told = {"text": prompt.render(value), "fields": list(fields), "cost": outcome.cost}
     if told["text"] is not value:
         told["value"] = value
     if outcome.iterations != 1:
