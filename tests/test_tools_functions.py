@@ -197,6 +197,28 @@ def test_a_name_that_python_cannot_call_is_refused(name: str) -> None:
         FunctionTool(work)
 
 
+class NoJson:
+    """A type of which JSON knows nothing."""
+
+
+def takes_no_json(item: NoJson) -> None:
+    """Take what no cell can give."""
+
+
+def takes_the_unknown(item: Unknown) -> None:  # type: ignore[name-defined] # noqa: F821 - the point
+    """Take what nobody defined."""
+
+
+def takes_anything(*values: int, **more: int) -> None:
+    """Take arguments without names."""
+
+
+@pytest.mark.parametrize("function", [len, dict, takes_no_json, takes_the_unknown, takes_anything])
+def test_a_tool_that_cannot_be_described_is_refused_by_name(function: Any) -> None:
+    with pytest.raises(rlm.ConfigurationError, match=f"the tool '{function.__name__}' cannot"):
+        run(final("a"), tools=[function])
+
+
 def test_a_tool_may_not_take_the_name_of_what_a_cell_has() -> None:
     def submit() -> None:
         pass

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, cast, overload
 
-from pydantic import TypeAdapter, ValidationError, validate_call
+from pydantic import PydanticUserError, TypeAdapter, ValidationError, validate_call
 
 from rlm.errors import ConfigurationError, RLMError, ToolError
 from rlm.tools.base import Category
@@ -45,13 +45,26 @@ class FunctionTool:
     @cached_property
     def signature(self) -> str:
         """The Python signature, as a cell sees it."""
-        return str(inspect.signature(self.function)).replace("'", "")
+        try:
+            return str(inspect.signature(self.function)).replace("'", "")
+        except ValueError as error:  # of some that are built in
+            raise self._indescribable(error) from error
 
     @cached_property
     def schema(self) -> Mapping[str, Any]:
         """The JSON schema of its arguments."""
-        schema: Any = TypeAdapter(cast(Any, self.function)).json_schema()
+        try:
+            schema: Any = TypeAdapter(cast(Any, self.function)).json_schema()
+        except (PydanticUserError, NameError) as error:
+            raise self._indescribable(error) from error
         return schema  # type: ignore[no-any-return] # a mapping by JSON Schema's word
+
+    def _indescribable(self, error: Exception) -> ConfigurationError:
+        why = str(error).splitlines()[0]
+        return ConfigurationError(
+            f"the tool {self.name!r} cannot be described to a model ({why}): give a Python "
+            "function whose arguments have names, and types that JSON has"
+        )
 
     @cached_property
     def _checked(self) -> Callable[..., Any]:
