@@ -39,9 +39,9 @@ class Limits(BaseModel):
     """Input and output tokens of the whole tree."""
     max_cost_usd: Decimal | None = Field(None, ge=0)
     """Money of the whole tree; refused at the start when a model has no known price."""
-    max_seconds: float | None = Field(None, gt=0)
+    max_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Active time of the run."""
-    cell_seconds: float | None = Field(60, gt=0)
+    cell_seconds: float | None = Field(60, gt=0, allow_inf_nan=False)
     """Time of one cell; its clock stands still while the host answers."""
     max_concurrency: int = Field(16, ge=1)
     """Model requests in flight at the same time."""

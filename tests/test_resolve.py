@@ -211,6 +211,14 @@ def test_limits_from_a_mapping() -> None:
         resolve.limits("much")  # type: ignore[arg-type] # what a caller may try
 
 
+@pytest.mark.parametrize("name", ["max_seconds", "cell_seconds", "max_cost_usd"])
+@pytest.mark.parametrize("endless", [float("inf"), float("nan")])
+def test_no_limit_is_none_and_never_a_number_without_end(name: str, endless: float) -> None:
+    assert getattr(Limits(**{name: None}), name) is None
+    with pytest.raises(rlm.ConfigurationError, match=name):
+        Limits(**{name: endless})
+
+
 def test_sinks_are_none_one_or_several() -> None:
     seen: list[Any] = []
     assert resolve.sinks(None) == ()
