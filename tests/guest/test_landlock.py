@@ -53,7 +53,7 @@ def refused(*codes: str, sandbox: ProcessSandbox | None = None) -> None:
         assert done.error.type in ("PermissionError", "OSError"), (code, done.error)
 
 
-def without_landlock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def without_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start zygotes whose kernel speaks no Landlock."""
     loader = _zygote_process._LOADER.replace(
         "main()", "from guest import landlock; landlock.abi = lambda: 0; main()"
@@ -239,9 +239,9 @@ def test_facts_name_the_fence() -> None:
 
 
 def test_without_landlock_cells_run_and_it_is_said_that_it_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    without_landlock(monkeypatch, tmp_path)
+    without_landlock(monkeypatch)
 
     async def main() -> tuple[Any, Execution]:
         async with place_of() as place, place.open({}, {}, OpenOptions()) as session:
