@@ -13,6 +13,7 @@ from rlm.files import File, parts
 from rlm.lm.base import Message, Reply
 from rlm.reply.loose_json import read_object
 from rlm.reply.objects import final_value
+from rlm.reply.thinking import spoken
 from rlm.roster import RosterModel
 from rlm.signature import Output, Signature
 
@@ -93,7 +94,18 @@ class CompletionCall(Call):
                 "less, or in smaller pieces",
                 model=self.model.name,
             )
-        return answer.reply
+        return self._without_thinking(answer.reply)
+
+    def _without_thinking(self, reply: Reply) -> Reply:
+        said = spoken(reply.text)
+        if said == reply.text:
+            return reply
+        if not said:
+            raise ReplyCutOff(
+                f"{self.model.name}: the reply holds only thinking and no answer",
+                model=self.model.name,
+            )
+        return replace(reply, text=said)
 
     def _add(self, message: Message, about: str) -> None:
         fact = self.run.trace.emit(

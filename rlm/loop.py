@@ -13,6 +13,7 @@ from rlm.files import File
 from rlm.limits import Limits
 from rlm.lm.base import Reply
 from rlm.reply import Exec, Final, parse
+from rlm.reply.thinking import spoken
 from rlm.sandbox.base import Execution
 from rlm.signature import Output
 from rlm.submission import Submission
@@ -220,9 +221,11 @@ class ReplCall(Call):
         try:
             action: Exec | Final = parse(reply.text, outputs=self.output_names)
         except ParseError:
-            if not self._takes_prose or not reply.text.strip():
+            words = spoken(reply.text).strip()
+            half = reply.finish == "length" and words.count("```") % 2 == 1
+            if half or not words or not self._takes_prose:
                 raise stop from None
-            action = Final(reply.text.strip())
+            action = Final(words)
         if isinstance(action, Final):
             return self._submission.final(action.value)
         output = await self._execute(action, reply)

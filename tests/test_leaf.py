@@ -33,6 +33,22 @@ def test_a_reply_cut_off_by_its_cap_is_an_error_with_a_name() -> None:
     assert "ask for less" in probe(code, sub_model=sub(half))
 
 
+@pytest.mark.parametrize("thought", ["<think>6? 7</think>\n\n", "6? 7\n</think>\n"])
+def test_the_thinking_that_a_reply_begins_with_is_no_part_of_the_answer(thought: str) -> None:
+    assert probe("found = str(llm_query('q'))", sub_model=sub(f"{thought}7")) == "7"
+    assert probe("found = predict('q -> n: int', q='q').n", sub_model=sub(f"{thought}7")) == 7
+
+
+@pytest.mark.parametrize("answer", ["Write <think> and\n</think>\nbelow.", "`</think>` ends it."])
+def test_an_answer_may_speak_of_thinking(answer: str) -> None:
+    assert probe("found = str(llm_query('q'))", sub_model=sub(answer)) == answer
+
+
+def test_a_reply_of_thinking_alone_is_an_error_with_a_name() -> None:
+    code = "try: llm_query('q')\nexcept ReplyCutOff as error: found = str(error)"
+    assert "only thinking" in probe(code, sub_model=sub("<think>Let me see"))
+
+
 def test_a_cut_off_reply_is_not_taken_for_an_answer_in_a_batch() -> None:
     half = rlm.Reply("half of", usage=USED, finish="length")
     code = "(failed,) = parallel_queries('q')\nfound = [bool(failed), failed.error]"

@@ -242,6 +242,23 @@ def test_the_last_answer_in_plain_words_is_taken_for_a_text_only() -> None:
     assert result.status == "budget_exceeded"
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        "<think>Perhaps seven",
+        "<think>Perhaps seven.</think>\n",
+        rlm.Reply("```repl\nsubm", finish="length"),
+    ],
+)
+def test_thinking_and_half_a_cell_are_no_last_answer(last: Any) -> None:
+    assert run(cell("1"), last, limits=ONE_TURN).status == "budget_exceeded"
+
+
+def test_the_last_answer_in_plain_words_is_without_its_thinking() -> None:
+    last = "<think>Six? No.</think>\nIt is seven."
+    assert run(cell("1"), last, limits=ONE_TURN).value == "It is seven."
+
+
 def test_raw_action_json_is_no_answer() -> None:
     action = '{"action": "exec", "code": "print(1)"}'
     assert run(cell("1"), action, limits=ONE_TURN).status == "budget_exceeded"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Parted", "parted"]
+__all__ = ["Parted", "parted", "spoken"]
 
 _NAMES = r"(?:think|thinking|thought|thoughts|reasoning|scratchpad)"
 _OPEN = re.compile(rf"\s*<{_NAMES}(?:\s[^<>\n]*)?>", re.IGNORECASE)
 _OPEN_LINE = re.compile(rf"^[ \t]*<{_NAMES}(?:\s[^<>\n]*)?>", re.IGNORECASE | re.MULTILINE)
 _CLOSE = re.compile(rf"</{_NAMES}\s*>", re.IGNORECASE)
+_OPEN_ALL = re.compile(r"\s*<think(?:ing)?>", re.IGNORECASE)
+_CLOSE_ALL = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_CLOSE_LINE = re.compile(r"^[ \t]*</think(?:ing)?>[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _FENCE_LINE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 
 
@@ -44,6 +47,22 @@ def parted(text: str) -> Parted:
         thoughts.append(rest[late.end() :])
         return Parted(rest[: late.start()], _joined(thoughts), closed=False)
     return Parted(rest, _joined(thoughts))
+
+
+def spoken(text: str) -> str:
+    """Return what a reply in plain words says, without the thinking that it begins with.
+
+    `""` when it holds nothing else. Unlike `parted` it leaves tags in later text alone: an answer
+    may speak of them.
+    """
+    opening = _OPEN_ALL.match(text)
+    if opening is not None:
+        closing = _CLOSE_ALL.search(text, opening.end())
+        return text[closing.end() :].strip() if closing else ""
+    closing = _CLOSE_LINE.search(text)  # some servers keep the opening tag to themselves
+    if closing is None or "<think" in text[: closing.start()].lower():
+        return text
+    return text[closing.end() :].strip()
 
 
 def _without_pairs(text: str) -> tuple[str, list[str]]:
