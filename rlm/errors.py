@@ -91,7 +91,8 @@ class BudgetExceeded(RunError):
         self.limit = limit
         self.used = used
         self.cap = cap
-        super().__init__(f"{limit} is reached: {used} used of {cap}")
+        what = "is reached" if used >= cap else "does not cover the next step"
+        super().__init__(f"{limit} {what}: {used} used of {cap}")
 
     def details(self) -> dict[str, Any]:  # noqa: D102 - inherited
         return {"limit": self.limit, "used": str(self.used), "cap": str(self.cap)}

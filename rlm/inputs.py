@@ -57,18 +57,22 @@ def check_limits(inputs: Mapping[str, Any], limits: Limits) -> None:
         total = sum(_size(value) for value in inputs.values())
         if total > limits.max_input_bytes:
             raise ConfigurationError(
-                f"the inputs have {total:,} bytes; max_input_bytes is {limits.max_input_bytes:,}"
+                f"the inputs have {total:,} bytes; max_input_bytes is {limits.max_input_bytes:,}: "
+                "give less, or raise the limit"
             )
 
 
 def _check_files(files: list[tuple[str, File]], limits: Limits) -> None:
     if limits.max_files is not None and len(files) > limits.max_files:
-        raise ConfigurationError(f"{len(files)} files are given; max_files is {limits.max_files}")
+        raise ConfigurationError(
+            f"{len(files)} files are given; max_files is {limits.max_files}: give fewer, or raise "
+            "the limit"
+        )
     for name, file in files:
         if limits.max_file_bytes is not None and file.size > limits.max_file_bytes:
             raise ConfigurationError(
                 f"the file {name!r} has {file.size:,} bytes; max_file_bytes is "
-                f"{limits.max_file_bytes:,}"
+                f"{limits.max_file_bytes:,}: give a smaller one, or raise the limit"
             )
 
 

@@ -51,11 +51,13 @@ class Signature:
 
     def __post_init__(self) -> None:
         if not self.outputs:
-            raise ConfigurationError("a signature needs at least one output field")
+            raise ConfigurationError("a signature needs an output field, as in 'text -> answer'")
         names = [each.name for each in (*self.inputs, *self.outputs)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ConfigurationError(f"a signature names a field twice: {', '.join(twice)}")
+            raise ConfigurationError(
+                f"a signature names a field twice: {', '.join(twice)}; rename one of each"
+            )
         for each in self.outputs:
             if each.annotation is File:
                 raise ConfigurationError(f"output {each.name!r}: a File can only be an input")

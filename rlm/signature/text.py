@@ -45,7 +45,10 @@ def parse_text(text: str) -> Parts:
     that points at what is wrong.
     """
     if len(text) > _LONGEST:
-        raise ConfigurationError(f"a signature of {len(text):,} characters is not read")
+        raise ConfigurationError(
+            f"a signature has at most {_LONGEST:,} characters, not {len(text):,}: long "
+            "instructions go into instructions=…"
+        )
     return _parsed(text)
 
 
