@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,6 @@ def _read(path: Path) -> dict[str, Row]:
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         return version("litellm")
     except PackageNotFoundError:  # a checkout on the path: its size and date tell it apart

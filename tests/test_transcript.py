@@ -10,7 +10,6 @@ import rlm
 from rlm import events
 from rlm.testing import ScriptedLM
 
-
 NARROW = 12_000  # tokens
 
 

@@ -27,8 +27,8 @@ class ScriptedLM:
     `replies` is a list, or routes: a mapping from a text that the transcript must contain to the
     list of replies for such requests (the first route that fits and has replies left is taken;
     `""` fits all). A reply that is an exception is raised. `usage` is what a reply without its
-    own reports, `price` makes `costs`, `window` is how many tokens it reads. Raises
-    ProviderError, not retryable, for a request that has no reply. As a context manager it checks at the end that
+    own reports, `price` makes `costs`, `window` is how many tokens it reads. Raises ProviderError,
+    not retryable, for a request that has no reply. As a context manager it checks at the end that
     all replies were asked for. Tasks and threads may share one.
     """
 
