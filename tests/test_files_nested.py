@@ -154,6 +154,13 @@ def test_a_record_with_a_file_is_written_into_a_request_with_its_text() -> None:
     assert render([case]) == '[{"title": "t", "main": "the text"}]'
 
 
+@pytest.mark.parametrize("given", [files("a"), {"a": files("b")[0]}, Folder(files("c"))])
+def test_the_model_is_told_how_to_use_files_wherever_they_are(given: Any) -> None:
+    lm = ScriptedLM([DONE])
+    rlm.predict("docs -> answer", input={"docs": given}, model=lm, sandbox="local")
+    assert "`f.search(pattern)`" in lm.requests[0].messages[0].content
+
+
 def test_a_forged_reference_ends_the_session_and_nothing_else() -> None:
     forge = "docs[0]._ref = 'place:#7'\nllm_query('q', context=docs[0])"
     lm = ScriptedLM([f"```repl\n{forge}\n```", "```repl\nprint(docs[1].text)\n```", DONE])

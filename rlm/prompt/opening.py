@@ -70,7 +70,7 @@ def _dialect(o: Opening) -> str:
 
 def _functions(o: Opening) -> str:
     parts = [fill("functions", submit=submit_call(o.signature))]
-    if any(fact.type == "File" for fact in o.inputs):
+    if any(map(_has_files, o.inputs)):
         parts.append(fill("functions_file"))
     if o.depth_left > 0:
         by_hand = ", recursive=None" if o.depth_left > 1 else ""
@@ -80,6 +80,12 @@ def _functions(o: Opening) -> str:
         roster = "\n".join(_model(model) for model in _by_price(o.models))
         parts.append(f"\nModels for sub-calls, cheapest first:\n\n{roster}")
     return "\n".join(parts)
+
+
+def _has_files(fact: InputFact) -> bool:
+    """Whether the description of an input shows a file, be it in a container."""
+    inside = fact.unit != "characters" and ("File" in fact.shape or "<File>" in fact.head)
+    return fact.type == "File" or inside
 
 
 def _tool(tool: ToolFact) -> str:

@@ -12,6 +12,7 @@ __all__ = ["execution"]
 
 _KINDS = ("error", "syntax", "timeout")
 _MOST_VARIABLES = 1000
+_MOST_FILES = 100_000
 _LONGEST = (200, 10_000, 2_000, 40_000)
 """Characters of an error's type, message, source and traceback."""
 
@@ -32,7 +33,7 @@ def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: flo
         value=None if value is None else value[:kept],
         error=None if error is None else _error(error),
         variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
-        files=tuple(str(name)[:500] for name in done["files"][:_MOST_VARIABLES]),
+        files=tuple(str(name)[:500] for name in done["files"][:_MOST_FILES]),
         seconds=seconds,
     )
 

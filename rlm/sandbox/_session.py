@@ -96,7 +96,7 @@ class GuestSession:
         """Call files that were read what cells call them; a reference may be forged."""
         if not execution.files:
             return execution
-        read = (self._files[ref] for ref in execution.files if ref in self._files)
+        read = (self._files[ref] for ref in dict.fromkeys(execution.files) if ref in self._files)
         return replace(execution, files=tuple(self._file_names.of(file) for file in read))
 
     def _bind(self, blobs: VariableBlobs, files: Mapping[str, Any]) -> dict[str, Any]:
