@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from asked import ASK, reply_of
 from raw_server import Raw, RawServer
 
 from rlm.errors import (
@@ -21,7 +22,6 @@ from rlm.lm.base import Delta, Message, Reply, Request
 from rlm.lm.google import GoogleLM
 from rlm.usage import Usage
 
-ASK = Request((Message("system", "Be brief."), Message("user", "Capital of France?")))
 KEY = "AIza-very-secret-0123456789"
 
 
@@ -50,14 +50,8 @@ def ask(
     name: str = "gemini/gemini-3.1-pro-preview",
     **options: Any,
 ) -> Reply:
-    async def main() -> Reply:
-        lm = GoogleLM(name, base_url=server.url, api_key=KEY, **options)
-        try:
-            return await lm.complete(request, None if stream is None else stream.append)
-        finally:
-            await lm.aclose()
-
-    return asyncio.run(main())
+    lm = GoogleLM(name, base_url=server.url, api_key=KEY, **options)
+    return reply_of(lm, request, stream)
 
 
 def failure(raw: Raw, stream: list[Delta] | None = None, **options: Any) -> ProviderError:

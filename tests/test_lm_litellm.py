@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from asked import ASK, reply_of
 from raw_server import Raw, RawServer, chat, events, piece
 
 from rlm.errors import (
@@ -17,11 +17,10 @@ from rlm.errors import (
     ReplyBlocked,
     ReplyCutOff,
 )
-from rlm.lm.base import Delta, Message, Reply, Request
+from rlm.lm.base import Delta, Reply, Request
 from rlm.lm.litellm import LiteLLM
 from rlm.usage import Usage
 
-ASK = Request((Message("system", "Be brief."), Message("user", "Capital of France?")))
 KEY = "sk-very-secret-0123456789"
 # litellm's own types make pydantic warn; the adapter filters it once a process, pytest undoes it
 pytestmark = pytest.mark.filterwarnings("ignore:.*ReadOnly. qualifier:UserWarning")
@@ -34,14 +33,8 @@ def ask(
     name: str = "hosted_vllm/m-1",
     **options: Any,
 ) -> Reply:
-    async def main() -> Reply:
-        lm = LiteLLM(name, base_url=server.url, api_key=KEY, **options)
-        try:
-            return await lm.complete(request, None if stream is None else stream.append)
-        finally:
-            await lm.aclose()
-
-    return asyncio.run(main())
+    lm = LiteLLM(name, base_url=server.url, api_key=KEY, **options)
+    return reply_of(lm, request, stream)
 
 
 def failure(raw: Raw, stream: list[Delta] | None = None, **options: Any) -> ProviderError:

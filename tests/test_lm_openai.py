@@ -10,6 +10,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from asked import ASK, reply_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_server import Raw, RawServer, chat, events, piece
@@ -31,7 +32,6 @@ from rlm.lm.base import Delta, Message, Reply, Request
 from rlm.lm.openai import OpenAILM
 from rlm.usage import Usage
 
-ASK = Request((Message("system", "Be brief."), Message("user", "Capital of France?")))
 KEY = "sk-very-secret-0123456789"
 
 
@@ -44,14 +44,8 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def ask(
     server: RawServer, request: Request = ASK, stream: list[Delta] | None = None, **options: Any
 ) -> Reply:
-    async def main() -> Reply:
-        lm = OpenAILM("openai/m-1", base_url=f"{server.url}/v1", api_key=KEY, **options)
-        try:
-            return await lm.complete(request, None if stream is None else stream.append)
-        finally:
-            await lm.aclose()
-
-    return asyncio.run(main())
+    lm = OpenAILM("openai/m-1", base_url=f"{server.url}/v1", api_key=KEY, **options)
+    return reply_of(lm, request, stream)
 
 
 def failure(raw: Raw, stream: list[Delta] | None = None, **options: Any) -> ProviderError:
