@@ -65,12 +65,12 @@ class LiveTree:
 
     def __call__(self, what: Event | Delta) -> None:
         """Take what happened; the next frame shows it."""
-        if type(what) is Delta:
+        if isinstance(what, Delta):
             return
         if type(what) is events.RunStarted:
             self._start()
         with self._lock:
-            self._tree.add(what)  # type: ignore[arg-type] # no Delta
+            self._tree.add(what)
         if type(what) is events.RunFinished:
             self._stop()
 

@@ -52,7 +52,8 @@ def outcome(request: ServerRequest, reply: ServerReply) -> Outcome:
     cap = request.max_output_tokens or _NO_CAP
     kind = reply.fault.kind if reply.fault else None
     thinking = min(count_tokens(reply.reasoning), cap)
-    text, end = _stopped(reply.text, request.stop), "stop"
+    text = _stopped(reply.text, request.stop)
+    end: End = "stop"
     if count_tokens(text) > cap - thinking:
         text, end = text[: (cap - thinking) * _CHARACTERS], "length"
     if kind == "empty":
@@ -71,7 +72,7 @@ def outcome(request: ServerRequest, reply: ServerReply) -> Outcome:
         model=reply.model or request.model,
         text="" if end == "blocked" else text,
         reasoning=reply.reasoning[: thinking * _CHARACTERS],
-        end=end,  # type: ignore[arg-type]  # one of the three literals above
+        end=end,
         usage=usage,
         show_usage=reply.usage is not False,
     )
