@@ -539,4 +539,6 @@ def read_event(fields: dict[str, Any]) -> Event:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of one line of a log."""
     schema: dict[str, Any] = TypeAdapter(AnyEvent).json_schema(mode="serialization")
+    unknown = schema["$defs"]["UnknownEvent"]["properties"]["type"]
+    unknown["not"] = {"enum": list(EVENT_TYPES)}  # else a known line would be two things
     return {"title": "One line of an rlm log", **schema}

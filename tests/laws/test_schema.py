@@ -36,7 +36,7 @@ def test_each_line_begins_with_the_envelope_in_its_order() -> None:
 
 
 def test_each_line_satisfies_the_published_schema() -> None:
-    """Names and required fields, as `rlm schema` tells them; no validator is a dependency."""
+    """Names and required fields, as `rlm schema` tells them."""
     schema = events.json_schema()
     parts = schema["$defs"]
     by_type = {p["properties"]["type"]["const"]: p for p in parts.values() if _tells(p)}
@@ -45,6 +45,17 @@ def test_each_line_satisfies_the_published_schema() -> None:
         assert line.keys() <= part["properties"].keys()
         needed = set(part["required"]) - {"v"}
         assert needed <= line.keys()
+
+
+def test_a_json_schema_validator_agrees() -> None:
+    jsonschema: Any = pytest.importorskip("jsonschema", reason="litellm brings it")
+    validator = jsonschema.Draft202012Validator(events.json_schema())
+    for line in lines(GOLDEN):
+        validator.validate(line)
+    known = lines(GOLDEN)[0]
+    validator.validate({**known, "type": "teleported"})
+    assert not validator.is_valid({**known, "models": "one"})
+    assert not validator.is_valid({"type": "teleported"})
 
 
 def _tells(part: dict[str, Any]) -> bool:
