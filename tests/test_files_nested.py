@@ -137,6 +137,21 @@ def test_a_typed_sub_call_takes_such_a_file(sandbox: str) -> None:
     assert len(sub.requests) == 3
 
 
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_a_file_that_only_a_child_has_goes_on_to_its_own_sub_calls(sandbox: str) -> None:
+    child = "```repl\nsubmit(answer=doc.text + str(llm_query('leaf', context=[doc])))\n```"
+    result, sub = run(
+        sandbox,
+        "no file",
+        "print(predict('doc: File -> answer', doc=b'made here', recursive=True))",
+        replies=[child, "!"],
+        limits={"max_depth": 3},
+    )
+    assert printed(result) == "made here!\n"
+    assert read(result) == [("0.1", "doc", 9)]
+    assert '["made here"]' in sub.requests[1].messages[-1].content
+
+
 def test_files_too_large_for_one_request_become_a_child_before_they_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

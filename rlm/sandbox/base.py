@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 __all__ = [
@@ -48,7 +48,7 @@ class OpenOptions:
     """
 
     seed: int = 0
-    signatures: Mapping[str, tuple[str, str]] = ()  # type: ignore[assignment] # an empty mapping
+    signatures: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
 
 
@@ -85,7 +85,8 @@ class Execution:
 
     `stdout` and `stderr` are bounded; `stdout_chars` and `stderr_chars` are their true lengths.
     `value` is the repr of the last expression. `variables` are those that are new or changed.
-    `files` are the input files that were read for the first time in this session.
+    `files` are the input files that were read for the first time in this session, by their names
+    in cells: `report`, or `docs[1]` and `case.main` where they are in a list or a record.
     `seconds` is the cell's own time, without what the host took to answer.
     """
 
