@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -85,5 +86,8 @@ class Submission:
 
     def _check_size(self, fields: Mapping[str, Any]) -> None:
         cap = self._call.run.limits.max_result_bytes
-        if cap is not None and (size := len(str(fields).encode("utf-8", "replace"))) > cap:
-            raise ValidationFailed([f"the output has {size:,} bytes; the limit is {cap:,}"])
+        if cap is None:
+            return
+        size = len(json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace"))
+        if size > cap:
+            raise ValidationFailed([f"the output has {size:,} bytes as JSON; the limit is {cap:,}"])

@@ -93,7 +93,7 @@ class ThreadCells(Cells):
         }
         made.update(functions.aliases(made, self.namespace))
         self._submit, self.history = made["submit"], made["history"]
-        signatures = dict(options.signatures)
+        signatures = options.signatures
         for name in names:
             if name in signatures or name not in made:
                 signature, doc = signatures.get(name, ("(*args, **kwargs)", ""))
