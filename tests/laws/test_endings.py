@@ -101,7 +101,7 @@ def test_a_task_cancelled_at_any_time_keeps_the_laws(tmp_path: Path, seed: int) 
             await asyncio.sleep(delay)
             task.cancel()
             await asyncio.wait([task])
-        assert task.cancelled()
+        assert task.cancelled() or task.result().ok  # it may have ended before
         others = asyncio.all_tasks() - {asyncio.current_task()}
         assert not others
         return found
