@@ -166,7 +166,7 @@ def _told(error: BaseException, name: str, lines: list[str]) -> dict[str, Any]:
 def _facts(error: BaseException, line: int | None, lines: list[str]) -> dict[str, Any]:
     try:
         message = str(error)[:_MESSAGE_CHARS]
-    except Exception as broken:
+    except (Exception, SystemExit) as broken:
         message = f"its message raises {type(broken).__name__}"
     source = lines[line - 1].rstrip("\r\n") if line and 0 < line <= len(lines) else ""
     return {

@@ -13,7 +13,7 @@ def preview(value: Any, limit: int = 10_000) -> str:
     """Return the repr of `value` in about `limit` characters; never raises, whatever it holds."""
     try:
         text = _Preview(limit).of(value, 0)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an exit() in a repr would end the session
         return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
     return text if len(text) <= limit + 200 else _shorten(text, limit)
 

@@ -173,7 +173,7 @@ class _Encoder:
 def _short(value: Any) -> str:
     try:
         return repr(value)[:80]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"its repr raises {type(error).__name__}"
 
 

@@ -39,7 +39,12 @@ def test_what_breaks_is_shown_all_the_same() -> None:
         def __len__(self) -> int:
             raise RuntimeError("no")
 
+    class Exits:
+        def __repr__(self) -> str:
+            raise SystemExit
+
     assert "RuntimeError" in preview(Broken())
+    assert "SystemExit" in preview([Exits()])
     assert length(Broken()) is None
     assert describe("x", [1, 2]) == ["x", "list", 2, "[1, 2]"]
     assert listing([("n", 5), ("s", "ab")]) == "n: int = 5\ns: str (2) = 'ab'"
