@@ -53,7 +53,7 @@ def test_rb08_records_prompts_costs_each_call_and_raises_when_exhausted() -> Non
 
 
 def test_unconsumed_replies_are_a_failure_at_the_end() -> None:
-    with pytest.raises(AssertionError, match="1 replies left; the next: 'never asked for'"):  # noqa: SIM117
+    with pytest.raises(AssertionError, match="1 replies left; the next: 'never asked for'"):  # noqa: SIM117 - in one line too long
         with ScriptedLM(["a", "never asked for"]) as lm:
             ask(lm)
 

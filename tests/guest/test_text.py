@@ -93,7 +93,7 @@ def test_rr25_chunk_text_refuses_what_cannot_be(args: Any, message: str) -> None
     with pytest.raises(ValueError, match=message):
         chunk_text(*args)
     with pytest.raises(TypeError, match="takes a str, not bytes"):
-        chunk_text(b"x")  # type: ignore[arg-type]
+        chunk_text(b"x")  # type: ignore[arg-type] # what a cell may try
 
 
 TEXT = "one\ntwo cats\r\nthree\nTwo dogs\nfive"
@@ -175,7 +175,7 @@ def test_grep_text_says_what_is_wrong() -> None:
     with pytest.raises(TypeError, match="searches a str or a File, not list"):
         grep_text("a", ["x"])
     with pytest.raises(TypeError, match="the pattern comes first, and is a str, not int"):
-        grep_text(3, "x")  # type: ignore[arg-type]
+        grep_text(3, "x")  # type: ignore[arg-type] # what a cell may try
 
 
 def test_the_module_needs_nothing_of_the_host(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_rb12_fields_may_be_a_list_of_objects() -> None:
 
     class Listed(Protocol):
         input_fields = [Spec("a", ":string", "x"), "b"]  # type: ignore[assignment] # another shape
-        output_fields = [Spec("total", ":integer")]  # type: ignore[assignment]
+        output_fields = [Spec("total", ":integer")]  # type: ignore[assignment] # likewise
 
     signature = Signature.parse(Listed())
     assert signature.inputs == (Field("a", str, "x"), Field("b"))

@@ -135,8 +135,8 @@ TYPES = st.recursive(
     PLAIN,
     lambda inner: st.one_of(
         inner.map(lambda t: list[t]),  # type: ignore[valid-type] # types are values here
-        inner.map(lambda t: tuple[t, ...]),  # type: ignore[valid-type]
-        inner.map(lambda t: dict[str, t]),  # type: ignore[valid-type]
+        inner.map(lambda t: tuple[t, ...]),  # type: ignore[valid-type] # likewise
+        inner.map(lambda t: dict[str, t]),  # type: ignore[valid-type] # likewise
         inner.map(lambda t: t | None if t is not Any else t),
     ),
     max_leaves=4,
