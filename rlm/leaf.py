@@ -68,6 +68,8 @@ class CompletionCall(Call):
         if isinstance(value, str) and (start := value.find("{")) >= 0:
             found = read_object(value, start)  # words around the object do no harm
             value = found[0] if found and names[0] in found[0] else value
+        if isinstance(value, dict) and value.keys() >= set(names):
+            value = {name: value[name] for name in names}  # what a model adds does no harm
         return self.signature.coerce(value)
 
     async def _ask(self) -> Reply:

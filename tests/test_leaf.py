@@ -33,6 +33,11 @@ def test_a_reply_cut_off_by_its_cap_is_an_error_with_a_name() -> None:
     assert "ask for less" in probe(code, sub_model=sub(half))
 
 
+def test_what_a_typed_reply_holds_besides_does_no_harm() -> None:
+    more = sub('{"label": "a", "confidence": 0.9}')
+    assert probe("found = predict('q -> label', q='q').label", sub_model=more) == "a"
+
+
 @pytest.mark.parametrize("thought", ["<think>6? 7</think>\n\n", "6? 7\n</think>\n"])
 def test_the_thinking_that_a_reply_begins_with_is_no_part_of_the_answer(thought: str) -> None:
     assert probe("found = str(llm_query('q'))", sub_model=sub(f"{thought}7")) == "7"
