@@ -542,6 +542,7 @@ def test_every_dialect_is_understood_whichever_is_taught(
     [
         "FINAL('a')",
         "found = 'a'\nFINAL_VAR('found')",
+        "found = 'a'\nFINAL_VAR(found)",
         "SUBMIT(answer='a')",
         "submit('a')",
         "submit({'answer': 'a'})",
@@ -551,6 +552,19 @@ def test_every_dialect_is_understood_whichever_is_taught(
 )
 def test_programs_for_other_runtimes_submit_too(code: str) -> None:
     assert run(cell(code), signature="-> answer: str").value == "a"
+
+
+def test_final_var_in_plain_words_names_a_variable_with_or_without_quotes() -> None:
+    made = cell("found = {'a': 1}")
+    for last in ("FINAL_VAR(found)", "FINAL_VAR('found')", "I have it.\n\nFINAL_VAR(found)"):
+        assert run(made, last, signature="-> answer: dict").value == {"a": 1}
+
+
+def test_final_var_of_what_is_no_variable_is_told() -> None:
+    with scripted(cell("FINAL_VAR('nope')"), cell("FINAL_VAR(['x'])"), final("a")) as lm:
+        rlm.completion("x", model=lm)
+    assert "no variable 'nope'" in lm.prompts[1]
+    assert "no variable ['x']" in lm.prompts[2]
 
 
 def test_other_names_of_sub_calls() -> None:

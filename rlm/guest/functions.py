@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from . import text
 from .episode import Batch, Episode, Failure, Text, episode, outcome
 from .errors import BY_NAME, SubmitRefused, Submitted, ValidationFailed
-from .previews import listing
+from .previews import listing, preview
 from .values import Record
 
 __all__ = ["Call", "History", "aliases", "local", "outputs", "queries", "tool", "typed"]
@@ -153,11 +153,13 @@ def aliases(functions: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[
         """Submit this value."""
         submit(value)
 
-    def FINAL_VAR(name: str) -> None:
-        """Submit the variable with this name."""
-        if name not in namespace:
-            raise NameError(f"FINAL_VAR: there is no variable {name!r}")
-        submit(namespace[name])
+    def FINAL_VAR(variable: Any) -> None:
+        """Submit a variable: by its name, or as itself, for models leave the quotes out."""
+        if isinstance(variable, str) and variable in namespace:
+            variable = namespace[variable]
+        elif not any(value is variable for value in list(namespace.values())):
+            raise NameError(f"FINAL_VAR: there is no variable {preview(variable, 200)}")
+        submit(variable)
 
     return {
         "llm_query_batched": parallel_queries,
