@@ -124,6 +124,11 @@ def test_inputs_that_do_not_fit_are_named(given: dict[str, Any], message: str) -
     assert not lm.requests
 
 
+def test_an_input_for_a_signature_without_inputs_is_told_how_to_declare_it() -> None:
+    with pytest.raises(rlm.ConfigurationError, match=r"'page'; .* give a pair \(Inputs, Outputs\)"):
+        rlm.predict("-> answer", input={"page": "t"}, model=scripted())
+
+
 def test_an_input_of_another_type_is_named_with_its_value() -> None:
     with pytest.raises(rlm.ConfigurationError, match=r"number: 'many' is not int"):
         rlm.predict("number: int -> answer", input={"number": "many"}, model=scripted())

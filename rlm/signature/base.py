@@ -253,6 +253,8 @@ def _unknown(given: Mapping[Any, Any], fields: tuple[Field, ...], what: str) -> 
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the {what}s are: {', '.join(known)}"
+            if not known:  # as in a model of the outputs
+                hint = "the signature has none: give a pair (Inputs, Outputs), or use InputField()"
             problems.append(f"there is no {what} {shown(key)}; {hint}")
     return problems
 
