@@ -151,10 +151,11 @@ def test_what_does_not_stop_is_left_behind_and_the_next_cell_is_told_nothing_is_
     assert after.value == "(3, False)"
 
 
-def test_a_variable_whose_repr_runs_on_loses_the_session_and_not_the_loop() -> None:
+def test_a_variable_whose_repr_exits_is_shown_as_that_and_ends_nothing() -> None:
     code = "class A:\n    def __repr__(self):\n        raise SystemExit(1)\na = A()"
-    lost, after = cells(code, "1 + 1")
-    assert lost.error is not None and lost.error.kind == "lost"
+    made, after = cells(code, "1 + 1")
+    assert made.error is None
+    assert "SystemExit" in made.variables[-1].preview
     assert after.value == "2"
 
 
