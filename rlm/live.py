@@ -59,7 +59,8 @@ class Stream:
     """A run in a thread of its own: iterate over it for events and deltas, ask its `result()`.
 
     It starts when it is made; what is impossible raises ConfigurationError there. `cancel()` may
-    be called from any thread, and from a signal handler.
+    be called from any thread, and from a signal handler. Leaving the iteration early does not stop
+    the run.
     """
 
     def __init__(self, start: Callable[[], AsyncStream]) -> None:

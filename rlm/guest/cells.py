@@ -40,12 +40,15 @@ class Cells:
         self.namespace: dict[str, Any] = self.module.__dict__
         self._given: dict[str, int] = {}
         self._loop: Any = None
+        self._submit: Any = None
         self._count = 0
 
     def give(self, name: str, value: Any) -> None:
         """Put something into the namespace that is no variable of the cells'."""
         self.namespace[name] = value
         self._given[name] = id(value)
+        if name == "submit":
+            self._submit = value
 
     def own(self) -> list[tuple[str, Any]]:
         """Return the variables, inputs among them: no modules, nothing that the guest gave."""
@@ -66,6 +69,8 @@ class Cells:
         lines = code.splitlines(keepends=True)
         linecache.cache[name] = (len(code), None, lines, name)
         linecache.cache.pop(self._name(self._count - _KEPT_SOURCES), None)
+        if self._submit is not None and not callable(self.namespace.get("submit")):
+            self.namespace["submit"] = self._submit  # without it no cell could finish
         before = self._marks()
         try:
             parts = self.compile(code, name)

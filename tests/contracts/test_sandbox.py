@@ -298,6 +298,18 @@ def test_submit_ends_the_cell_once_accepted(sandbox: Sandbox) -> None:
     assert all(one.ok for one in done)
 
 
+@pytest.mark.parametrize("code", ["submit = 1", "submit = None", "del submit"])
+def test_a_cell_cannot_lose_submit_for_good(sandbox: Sandbox, code: str) -> None:
+    taken: list[Any] = []
+
+    async def submit(**outputs: Any) -> None:
+        taken.append(outputs)
+
+    options = OpenOptions(outputs=("answer",))
+    cells(sandbox, code, "submit(7)", functions={"submit": submit}, options=options)
+    assert taken == [{"answer": 7}]
+
+
 def test_a_refused_submit_is_an_exception_with_its_problems(sandbox: Sandbox) -> None:
     async def submit(**outputs: Any) -> None:
         raise ValidationFailed(["pages: not a list"])

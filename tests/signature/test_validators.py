@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from lawful import checked
 
 import rlm
 from rlm.testing import ScriptedLM
@@ -13,8 +15,14 @@ def broken(output: Any) -> None:
 
 
 @pytest.mark.parametrize("reply", ["```repl\nsubmit(1)\n```", "```final\n1\n```"])
-def test_a_defect_of_a_validator_is_raised_and_costs_no_further_turns(reply: str) -> None:
+def test_a_defect_of_a_validator_ends_the_run_and_is_named(reply: str, tmp_path: Path) -> None:
     lm = ScriptedLM([reply, reply])
-    with pytest.raises(KeyError, match="a defect"):
-        rlm.predict("text -> n: int", input={"text": "x"}, model=lm, validators=[broken])
-    assert lm.left == 1
+    result = checked(
+        rlm.predict(
+            "text -> n: int", input={"text": "x"}, model=lm, validators=[broken], log_dir=tmp_path
+        )
+    )
+    assert result.status == "tool_error"
+    assert lm.left == 1  # no model can mend it
+    with pytest.raises(rlm.ToolError, match=r"KeyError: .*a defect.*of broken"):
+        _ = result.output
