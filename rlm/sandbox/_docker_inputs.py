@@ -6,12 +6,12 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rlm.sandbox._inputs import Staged
+from rlm.sandbox._scratch import private_folder
 
 __all__ = ["MOUNTED_AT", "Folder", "Weighed"]
 
@@ -43,7 +43,7 @@ class Folder:
     """
 
     def __init__(self, fds: Sequence[int]) -> None:
-        self._private = Path(tempfile.mkdtemp(prefix="rlm-"))
+        self._private = Path(private_folder())
         shared = self._private / "inputs"
         self.mounts = {str(shared): MOUNTED_AT}
         self.paths = [f"{MOUNTED_AT}/{number}" for number in range(len(fds))]

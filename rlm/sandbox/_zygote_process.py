@@ -20,6 +20,7 @@ from rlm.errors import SandboxError
 from rlm.guest.wire import VERSION
 from rlm.sandbox._channel import Channel, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
+from rlm.sandbox._scratch import private_folder, sweep_once
 from rlm.sandbox._zygote import Life, Zygote
 
 __all__ = ["ProcessZygote"]
@@ -36,7 +37,7 @@ class ProcessZygote(Zygote):
     def __init__(self, options: Mapping[str, Any]) -> None:
         super().__init__()
         self._options = options
-        self._scratch = tempfile.mkdtemp(prefix="rlm-")
+        self._scratch = private_folder()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._staged: Staged | None = None
         self._channel: Channel | None = None
@@ -133,6 +134,7 @@ def _end(process: subprocess.Popen[bytes], scratch: str) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(scratch)
+        sweep_once()
 
 
 def _await_end(pid: int) -> None:
