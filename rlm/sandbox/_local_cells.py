@@ -8,6 +8,7 @@ import itertools
 import linecache
 import types
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,14 +47,13 @@ class Kit:
         self.stdout.write(shown)
 
 
-class ThreadCells(Cells):
+class ThreadCells(Cells, ABC):
     """Cells with builtins of their own; a subclass says which, and may rewrite the code."""
 
     def __init__(self, kit: Kit) -> None:
         super().__init__(kit.ticker, self._check_answer, f" of session {next(_numbers)}")
         self.kit = kit
         self.history: Any = None
-        self._submit: Any = None
         self.namespace["__builtins__"] = {
             **self.builtins(),
             **functions.BUILTINS,
@@ -64,9 +64,9 @@ class ThreadCells(Cells):
         # what Python has to say about a cell's text ("\\d") is not this process's concern
         warnings.filterwarnings("ignore", module="<cell ")
 
+    @abstractmethod
     def builtins(self) -> dict[str, Any]:
         """Return what cells find without importing anything."""
-        raise NotImplementedError
 
     def prepare(self, tree: ast.Module) -> ast.Module:
         """Return the tree to run; SyntaxError when it must not run."""
