@@ -14,7 +14,7 @@ import rlm
 from rlm.reply import Exec, Final, ParseError, parse
 from rlm.sandbox.base import CellLimits, OpenOptions
 from rlm.sandbox.process import ProcessSandbox
-from rlm.testing import LoopbackServer
+from rlm.testing import LoopbackServer, ScriptedLM
 from soak.sizes import times
 
 pytestmark = pytest.mark.soak
@@ -58,6 +58,27 @@ def test_thousands_of_sessions_leave_nothing_behind() -> None:
     asyncio.run(main())
     assert _children() <= before
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+
+
+def test_two_gigabytes_are_searched_in_a_guest_of_256_mb(tmp_path: Path) -> None:
+    path = tmp_path / "big.txt"
+    piece = b"a line of text that nobody looks for\n" * 100_000
+    with path.open("wb") as file:
+        while file.tell() < 2 * 1024**3:
+            file.write(piece)
+        file.write(b"\xff\xfe The magic number is 2026.\n")
+    cell = (
+        "[found] = context.search(r'magic number is (\\d+)')\n"
+        "try:\n    context.text\nexcept MemoryError as e: print(e)\n"
+        "submit(answer=context[found.start:found.end])"
+    )
+    with ScriptedLM([f"```repl\n{cell}\n```"]) as lm:
+        result = rlm.completion(
+            "Which?", context=rlm.File(path), model=lm, limits={"memory_mb": 256}
+        )
+    assert result.value == "magic number is 2026"
+    [turn] = result.turns()
+    assert turn.execution is not None and "search" in turn.execution.stdout
 
 
 @pytest.mark.parametrize("seed", range(times(40)))
