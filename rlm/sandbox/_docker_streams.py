@@ -1,22 +1,16 @@
-"""What travels over the attached streams of a container: the engine's records, and our streams."""
+"""What an engine sends of a container's streams: its records, and our frames in them."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from typing import Any
 
-from rlm.guest.relay import CHUNK
-from rlm.guest.wire import Frame, Frames, WireError, pack
-from rlm.sandbox._channel import Line, OnFrame, OnLost
+from rlm.guest.wire import Frame, Frames, WireError
 
-__all__ = ["Attached", "Strand", "carried"]
+__all__ = ["Attached"]
 
 _RECORD = struct.Struct("!BxxxI")
 _STDOUT, _STDERR = 1, 2
 _MOST_COMPLAINTS = 4096
-
-Send = Callable[[dict[str, Any], Sequence[bytes]], None]
 
 
 class Attached:
@@ -50,34 +44,3 @@ class Attached:
                 raise WireError(f"the engine sends a stream {stream}")
         del self._buffer[:start]
         return found
-
-
-class Strand(Line):
-    """The line to one session, carried by `send` within the stream of its container."""
-
-    def __init__(self, number: int, send: Send, on_frame: OnFrame, on_lost: OnLost) -> None:
-        super().__init__(on_frame, on_lost)
-        self._number = number
-        self._send = send
-
-    def send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
-        """Send a frame to the session."""
-        if self._open:
-            for carrier, piece in carried(self._number, pack(message, blobs)):
-                self._send(carrier, (piece,))
-
-    def close(self) -> None:
-        """Let go of the session, which ends when it notices."""
-        if self._open:
-            self._open = False
-            self._send({"t": "end", "id": self._number}, ())
-
-
-def carried(number: int, pieces: Sequence[bytes]) -> list[tuple[dict[str, Any], bytes]]:
-    """Return the frames that carry these pieces to a stream, none so large that others wait."""
-    found = []
-    for piece in pieces:
-        view = memoryview(piece)
-        for place in range(0, len(view), CHUNK):
-            found.append(({"t": "bytes", "id": number}, bytes(view[place : place + CHUNK])))
-    return found
