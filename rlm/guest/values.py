@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, Tuple
 
 from . import arrays
 from .files import File, reference
+from .mapped import copied
 from .records import Record, type_name
 from .wire import WireError
 
@@ -45,7 +46,7 @@ class Blobs:
         return at
 
     def put_text(self, text: str) -> list[int]:
-        """Keep text as UTF-8 and return where it is."""
+        """Keep text and return where it is; a third number says in which form, if not UTF-8."""
         return self.put(text.encode("utf-8", "surrogatepass"))
 
     def put_file(self, file: Any) -> int:
@@ -68,14 +69,16 @@ def decode(
     names: Mapping[str, Any] | None = None,
     open_file: Callable[[Mapping[str, Any]], Any] | None = None,
     record: Callable[[str, dict[str, Any]], Any] = Record,
+    shared: Callable[..., Any] | None = None,
 ) -> Any:
     """Return the value that tagged JSON stands for; WireError when it stands for none.
 
     `names` has the objects that the other side may refer to; `open_file` takes a file's entry;
-    `record` makes a record of a type's name and its fields.
+    `record` makes a record of a type's name and its fields; `shared` is a `mapped.Shared` of the
+    file that `blob` shows, where it may be used.
     """
     try:
-        return _Decoder(memoryview(blob), names or {}, open_file, record).decode(value, 0)
+        return _Decoder(memoryview(blob), names or {}, open_file, record, shared).decode(value, 0)
     except WireError:
         raise
     except NotPortable as error:
@@ -222,9 +225,10 @@ _EXACT = {base: method for base, method in _BY_TYPE if isinstance(base, type)}
 
 class _Decoder:
     def __init__(
-        self, blob: memoryview, names: Mapping[str, Any], open_file: Any, record: Any
+        self, blob: memoryview, names: Mapping[str, Any], open_file: Any, record: Any, shared: Any
     ) -> None:
         self._record = record
+        self._shared = shared
         self._blob = blob
         self._names = names
         self._open_file = open_file
@@ -247,9 +251,9 @@ class _Decoder:
 
     def _special(self, tag: Any, value: dict[str, Any], depth: int) -> Any:
         if tag == "str":
-            return str(self._at(value), "utf-8", "surrogatepass")
+            return self._text(value)
         if tag == "bytes":
-            return bytes(self._at(value)) if "at" in value else base64.b64decode(value["v"])
+            return self._bytes(value) if "at" in value else base64.b64decode(value["v"])
         if tag == "dict":
             pairs = [self.decode(pair, depth + 1) for pair in value["v"]]
             return {_hashable(key): item for key, item in pairs}
@@ -264,8 +268,21 @@ class _Decoder:
             return arrays.decode(value, self._at, lambda item: self.decode(item, depth + 1))
         raise WireError(f"a value has an unknown type: {tag!r}")
 
+    def _text(self, value: dict[str, Any]) -> str:
+        form = value["at"][2:]
+        content = self._at(value)
+        if not form:
+            return str(content, "utf-8", "surrogatepass")
+        made = None if self._shared is None else self._shared(*value["at"])
+        return copied(content, *form) if made is None else str(made)
+
+    def _bytes(self, value: dict[str, Any]) -> bytes:
+        content = self._at(value)
+        made = None if self._shared is None else self._shared(*value["at"])
+        return bytes(content if made is None else made)
+
     def _at(self, value: dict[str, Any]) -> memoryview:
-        offset, length = value["at"]
+        offset, length = value["at"][:2]
         if not (0 <= offset <= offset + length <= len(self._blob)):
             raise WireError("a value lies outside of its frame")
         return self._blob[offset : offset + length]

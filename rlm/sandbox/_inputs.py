@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlm.files import located
+from rlm.guest.mapped import ALIGNMENT, FORMS, LEAST
 from rlm.guest.values import Blobs, NotPortable, encode
 from rlm.guest.wire import to_json
 
 __all__ = ["FileNames", "Staged", "VariableBlobs"]
 
-_PIECE = 4 * 1024 * 1024
+_PIECE = 256 * 1024
+"""Characters at a time; memory for larger pieces is fetched from the system anew each time."""
+
+_END = 4
+"""Zeros after a large text or bytes, for the interpreter that uses the file's own pages."""
 
 
 class FileNames:
@@ -71,8 +76,8 @@ class VariableBlobs(Blobs):
 class Staged(VariableBlobs):
     """Inputs in a sealed memory file, `fds[0]`; the descriptors after it are those of files.
 
-    `table` is where in it the JSON is that has each input by name. A string is encoded piece by
-    piece: beside it there is one copy, the file.
+    `table` is where in it the JSON is that has each input by name. Large texts lie there as the
+    guest's interpreter will hold them, so that the file is the only copy that is made of them.
     """
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
@@ -89,18 +94,58 @@ class Staged(VariableBlobs):
             fcntl.fcntl(self.fds[0], fcntl.F_ADD_SEALS, seals)
 
     def put(self, content: bytes) -> list[int]:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self.fds[0], view) :]
-        at = [self.size, len(content)]
-        self.size += len(content)
+        if len(content) < LEAST:
+            return self._write(content)
+        self._align()
+        at = self._write(content)
+        self._skip(_END)
         return at
 
     def put_text(self, text: str) -> list[int]:
+        if len(text) < LEAST:
+            return self._write(text.encode("utf-8", "surrogatepass"))
+        self._align()
         start = self.size
+        largest = next(form for form in FORMS if self._fits(text, form, start))
+        at = [start, self.size - start, largest]
+        self._skip(_END)
+        return at
+
+    def _fits(self, text: str, largest: int, start: int) -> bool:
+        """Write a text in this form, piece by piece, as long as no character is larger."""
+        if largest == 0x7F and not text.isascii():
+            return False
+        codec, width = FORMS[largest]
+        self._to(start)
         for place in range(0, len(text), _PIECE):
-            self.put(text[place : place + _PIECE].encode("utf-8", "surrogatepass"))
-        return [start, self.size - start]
+            piece = text[place : place + _PIECE]
+            try:
+                encoded = piece.encode(codec, "surrogatepass")
+            except UnicodeEncodeError:
+                return False
+            if len(encoded) != width * len(piece):  # a pair stands for a character in UTF-16
+                return False
+            self._write(encoded)
+        return True
+
+    def _write(self, content: bytes) -> list[int]:
+        at = [self.size, len(content)]
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self.fds[0], view) :]
+        self.size += len(content)
+        return at
+
+    def _align(self) -> None:
+        self._skip(-self.size % ALIGNMENT)
+
+    def _skip(self, size: int) -> None:
+        """Leave so many zeros."""
+        self._to(self.size + size)
+
+    def _to(self, place: int) -> None:
+        """Go on at this place of the file."""
+        self.size = os.lseek(self.fds[0], place, os.SEEK_SET)
 
     def _encode(self, name: str, value: Any) -> Any:
         try:
