@@ -7,6 +7,7 @@ import sys
 
 from . import relay, session, zygote
 from .files import Opener
+from .output import divert
 
 __all__ = ["main"]
 
@@ -19,8 +20,9 @@ def main() -> None:
     if sys.argv[1:] == ["relay"]:
         relay.main(*_standard_streams())
         return
-    nothing = (Opener([], None, kind) for kind in ("place", "session"))
-    session.serve(*_standard_streams(), {}, *nothing)
+    place, own = (Opener([], None, kind) for kind in ("place", "session"))
+    read_fd, write_fd = _standard_streams()
+    session.serve(read_fd, write_fd, {}, place, own, [divert(1), divert(2)])
 
 
 def _standard_streams() -> tuple[int, int]:

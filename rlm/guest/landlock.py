@@ -7,7 +7,9 @@ import os
 import stat
 import struct
 import sys
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
+
+from . import readable
 
 __all__ = ["Fence", "abi"]
 
@@ -22,27 +24,6 @@ _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE
 _SIGNALS_AND_ABSTRACT_SOCKETS = 3
 _KNOWN = {1: 13, 2: 14, 3: 15, 4: 15}  # rights to files by version; all 16 from 5 on
 
-_LIBRARIES = (
-    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib",
-    "/usr/local/lib64", "/etc/ld.so.cache", "/nix/store", "/gnu/store",
-    "/home/linuxbrew/.linuxbrew/lib", "/home/linuxbrew/.linuxbrew/opt",
-    "/home/linuxbrew/.linuxbrew/Cellar",
-)  # fmt: skip
-_TABLES = (  # what modules of the standard library read, and raise if they may not
-    "/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo",
-    "/etc/localtime", "/usr/share/locale", "/usr/share/i18n", "/usr/share/terminfo",
-    "/etc/terminfo", "/etc/os-release", "/etc/mime.types", "/etc/httpd/mime.types",
-    "/etc/httpd/conf/mime.types", "/etc/apache/mime.types", "/etc/apache2/mime.types",
-    "/usr/local/etc/httpd/conf/mime.types", "/usr/local/lib/netscape/mime.types",
-    "/usr/local/etc/mime.types", "/etc/ssl/openssl.cnf", "/etc/pki/tls/openssl.cnf",
-    "/etc/crypto-policies", "/sys/devices/system/cpu", "/dev/urandom", "/dev/random",
-)  # fmt: skip
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
-_PROGRAMS = (
-    "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/libexec", "/usr/share",
-    "/usr/include",
-)  # fmt: skip
-
 _libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -56,11 +37,14 @@ def abi() -> int:
 class Fence:
     """What the sessions of a place may do with files; made by the zygote, which it holds in too.
 
-    `shared` are folders that all of them may write into. `words` says what it is, `missing` what
-    it is not; without Landlock it holds nobody.
+    `shared` are folders that all of them may write into, `tables` what they may read beside the
+    interpreter. `words` says what it is, `missing` what it is not; without Landlock it holds
+    nobody.
     """
 
-    def __init__(self, scratch: str, shared: Sequence[str], programs: bool) -> None:
+    def __init__(
+        self, scratch: str, shared: Sequence[str], programs: bool, tables: Iterable[str]
+    ) -> None:
         self._abi = abi()
         self._programs = programs
         self._fds: list[int] = []
@@ -68,7 +52,7 @@ class Fence:
         self.missing: list[str] = []
         self.words = "not confined"
         if self._abi:
-            self._open(shared)
+            self._open(shared, tables)
         if not self._abi or not self._restrict(scratch, _zygotes(scratch)):
             self.leave()
             self._abi = 0
@@ -90,7 +74,7 @@ class Fence:
 
     def enter(self, folder: str) -> None:
         """Hold this process in: it may write into `folder` only. It raises if it cannot be."""
-        if self._abi and not self._restrict(folder, {f"/proc/{os.getpid()}": _READ | _LIST}):
+        if self._abi and not self._restrict(folder, {"/proc/self": _READ | _LIST}):
             raise OSError(ctypes.get_errno(), "Landlock refuses")
         self.leave()
 
@@ -99,14 +83,14 @@ class Fence:
         while self._fds:
             os.close(self._fds.pop())
 
-    def _open(self, shared: Sequence[str]) -> None:
+    def _open(self, shared: Sequence[str], tables: Iterable[str]) -> None:
         execute = _EXECUTE if self._programs else 0
-        paths = [*_interpreter(), *_LIBRARIES, *(_PROGRAMS if self._programs else ())]
-        for path in dict.fromkeys(paths):
+        programs = readable.PROGRAMS if self._programs else ()
+        for path in (*readable.libraries(), *programs):
             self._keep(path, _READ | _LIST | execute)
-        for path in _TABLES:
+        for path in tables:
             self._keep(path, _READ | _LIST)
-        for path in _DEVICES:
+        for path in readable.DEVICES:
             self._keep(path, _READ | _WRITE)
         for path in shared:
             self._keep(path, self._all())
@@ -158,13 +142,3 @@ def _rule(fd: int, rights: int) -> bytes:
     if not stat.S_ISDIR(os.fstat(fd).st_mode):
         rights &= _OF_FILES
     return struct.pack("=Qi", rights, fd)
-
-
-def _interpreter() -> list[str]:
-    """Return where this interpreter and what it may import lie: its libraries, not its home."""
-    found = [path for path in sys.path if path]
-    found += [sys.executable, os.path.dirname(os.__file__)]
-    for prefix in dict.fromkeys((sys.base_prefix, sys.base_exec_prefix)):
-        found += [os.path.join(prefix, name) for name in ("lib", "lib64", "share/locale", "ssl")]
-        found.append(os.path.join(prefix, "share/terminfo"))
-    return found

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections import ChainMap
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from . import functions
 from .bridge import Bridge, Closed
@@ -15,7 +15,7 @@ from .cells import Cells
 from .errors import Submitted
 from .files import Opener
 from .interrupts import Shield
-from .output import Capture, Flusher, divert
+from .output import Capture, Flusher
 from .values import LARGE, Blobs, decode, encode
 from .wire import VERSION, WireError
 
@@ -26,11 +26,19 @@ _STACK = 2 * 1024 * 1024
 
 
 def serve(
-    read_fd: int, write_fd: int, inputs: Mapping[str, Any], place: Opener, own: Opener
+    read_fd: int,
+    write_fd: int,
+    inputs: Mapping[str, Any],
+    place: Opener,
+    own: Opener,
+    output: Sequence[int],
 ) -> None:
-    """Serve one host until it closes; `inputs` and the files of `place` are what sessions share."""
+    """Serve one host until it closes; `inputs` and the files of `place` are what sessions share.
+
+    `output` are the files that descriptors 1 and 2 lead to.
+    """
     try:
-        Session(read_fd, write_fd, inputs, place, own).serve()
+        Session(read_fd, write_fd, inputs, place, own, output).serve()
     except (Closed, WireError, OSError):
         return
 
@@ -39,7 +47,13 @@ class Session:
     """The state of a session; `own` makes the files that only its variables have."""
 
     def __init__(
-        self, read_fd: int, write_fd: int, inputs: Mapping[str, Any], place: Opener, own: Opener
+        self,
+        read_fd: int,
+        write_fd: int,
+        inputs: Mapping[str, Any],
+        place: Opener,
+        own: Opener,
+        output: Sequence[int],
     ) -> None:
         self._openers = (place, own)
         self._shield = Shield()
@@ -48,7 +62,11 @@ class Session:
         self._inputs = {f"place:{name}": value for name, value in inputs.items()}
         self._cells = Cells(self._shield, self._check_answer)
         sys.modules["__main__"] = self._cells.module
-        self._captures = [self._capture("stdout", 1), self._capture("stderr", 2)]
+        names = ("stdout", "stderr")
+        self._captures = [
+            Capture(name, fd, self._shield, self._emit)
+            for name, fd in zip(names, output)  # noqa: B905 - Python 3.9 has no strict=
+        ]
         self._history: Any = None
         self._submit: Any = None
 
@@ -69,9 +87,6 @@ class Session:
                 self._execute(message, blob)
             elif message["t"] == "close":
                 return
-
-    def _capture(self, name: str, number: int) -> Capture:
-        return Capture(name, divert(number), self._shield, self._emit)
 
     def _emit(self, name: str, text: str) -> None:
         self._bridge.send({"t": "output", "stream": name, "text": text})

@@ -13,10 +13,11 @@ import socket
 import sys
 from typing import Any, Mapping, Optional, Sequence
 
-from . import confine, session
+from . import session
 from .files import Opener
-from .landlock import Fence
+from .output import divert
 from .values import decode
+from .walls import Walls
 from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, from_json, pack
 
 __all__ = ["Zygote", "main"]
@@ -63,7 +64,7 @@ class Zygote:
         self._inputs: dict[str, Any] = {}
         self._files = Opener([], None, "place")
         self._options: Mapping[str, Any] = {}
-        self._fence: Optional[Fence] = None
+        self._walls: Optional[Walls] = None
         self._soon = list(_SOON)
         self._bell, bell = socket.socketpair()
         self._bell.setblocking(False)
@@ -101,8 +102,8 @@ class Zygote:
             os.killpg(pid, signal.SIGKILL)
         while self._sessions:
             self._reap(wait=True)
-        if self._options:
-            _remove(self._options["scratch"])
+        if self._walls is not None:
+            _remove(self._walls.scratch)
 
     def _preload(self) -> None:
         try:
@@ -154,14 +155,9 @@ class Zygote:
         self._options = message
         sys.path[:] = [*_own_path(), *message["path"]]
         fds = self._take(message["fds"])
+        self._walls = Walls(message)
         for name in message["packages"]:
             importlib.import_module(name)
-        fenced, programs = message.get("files") == "confine", bool(message["processes"])
-        shared_mb = message["file_mb"] if fenced and programs else 0
-        missing, shared = confine.place(message.get("network", "leave"), shared_mb)
-        if fenced:
-            self._fence = Fence(message["scratch"], shared, programs)
-            missing += self._fence.missing
         blob = _map(fds[0])
 
         self._files = Opener(fds[1:], message["memory_mb"], "place")
@@ -173,12 +169,11 @@ class Zygote:
         os.close(fds[0])
         gc.collect()
         gc.freeze()
-        files = "as they are" if self._fence is None else self._fence.words
-        ready = {"missing": missing, "files": files, "python": sys.version}
-        self.say({"t": "ready", "version": VERSION, **ready})
+        walls = {"walls": self._walls.words, "missing": self._walls.missing}
+        self.say({"t": "ready", "version": VERSION, "python": sys.version, **walls})
 
     def _open(self, number: int, fds: list[int]) -> None:
-        folder = os.path.join(self._options["scratch"], str(number))
+        folder = self._folder(number)
         parent = os.getpid()
         try:
             os.mkdir(folder, 0o700)
@@ -196,8 +191,12 @@ class Zygote:
     def _refuse(self, number: int, fds: list[int], why: str) -> None:
         for fd in fds:
             os.close(fd)
-        _remove(os.path.join(self._options["scratch"], str(number)))
+        _remove(self._folder(number))
         self.say({"t": "gone", "id": number, "code": 1, "why": why})
+
+    def _folder(self, number: int) -> str:
+        assert self._walls is not None
+        return os.path.join(self._walls.scratch, str(number))
 
     def _become(self, fds: list[int], folder: str, parent: int) -> None:
         """Turn this fork into a session, which never returns."""
@@ -208,14 +207,11 @@ class Zygote:
             for inherited in (self._control, self._bell, self._ringer):
                 inherited.close()
             os.chdir(folder)
-            fenced = self._fence is not None and self._fence.holds
-            confine.session(parent, self._options["processes"], fenced)
-            confine.limits(self._options["memory_mb"], self._options["file_mb"])
-            if self._fence is not None:
-                os.environ["TMPDIR"] = folder
-                self._fence.enter(folder)
+            output = [divert(1), divert(2)]  # within the walls no such files can be made
+            assert self._walls is not None
+            self._walls.enter(folder, parent)
             own = Opener(fds[1:], self._options["memory_mb"], "session")
-            session.serve(fds[0], fds[0], self._inputs, self._files, own)
+            session.serve(fds[0], fds[0], self._inputs, self._files, own, output)
         finally:
             os._exit(0)
 
@@ -248,9 +244,9 @@ class Zygote:
         if number is None:
             return
         del self._sessions[pid], self._pids[number]
-        if self._options["processes"]:
+        if self._options["processes"] and self._walls is not None and self._walls.sees_children:
             self._kill_strays()
-        _remove(os.path.join(self._options["scratch"], str(number)))
+        _remove(self._folder(number))
         code = os.waitstatus_to_exitcode(status)
         self.say({"t": "gone", "id": number, "code": code})
 

@@ -138,7 +138,7 @@ class Zygote(ABC):
                 found.interrupted.set_result(None)
                 found.interrupted = None
         elif kind == "ready" and not self._ready.done():
-            self._ready.set_result({key: message[key] for key in ("missing", "files", "python")})
+            self._ready.set_result({key: message[key] for key in ("missing", "walls", "python")})
         elif kind == "failed":
             self._fail(f"the sandbox cannot start: {message['message']}")
 

@@ -63,8 +63,13 @@ class DockerSandbox:
             "path": [],
             "processes": 0,
             "memory_mb": room if limits.memory_mb is None else min(limits.memory_mb, room),
-            "file_mb": _TMP_MB,
-            "network": "keep" if self.network else "absent",
+            "scratch_mb": _TMP_MB,
+            "cpu_seconds": None,
+            "threads": self.pids,
+            "allow_read": [],
+            "separate": False,
+            "fence": True,
+            "network": self.network,
         }
         return place_of(lambda: Container(self, options), self._facts(options), inputs, limits)
 

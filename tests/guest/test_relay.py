@@ -16,7 +16,10 @@ from rlm.sandbox._archive import archive
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="containers run Linux")
 
-OPTIONS = {"packages": [], "path": [], "processes": 0, "memory_mb": 256, "file_mb": 64}
+OPTIONS = {
+    "packages": [], "path": [], "processes": 0, "threads": 64, "memory_mb": 256, "scratch_mb": 64,
+    "cpu_seconds": None, "network": False, "separate": False, "fence": False, "allow_read": [],
+}  # fmt: skip
 BIND = {
     "t": "bind", "version": VERSION, "variables": {}, "functions": [], "outputs": [], "seed": 0,
 }  # fmt: skip
@@ -47,7 +50,7 @@ class Host:
 
     def bind(self, table: list[int], fds: int) -> dict[str, Any]:
         bind = {
-            **OPTIONS, "t": "bind", "version": VERSION, "network": "absent",
+            **OPTIONS, "t": "bind", "version": VERSION,
             "scratch": str(self.folder / "scratch"), "inputs": table, "fds": fds,
         }  # fmt: skip
         self.tell_in(0, bind, fds=True)

@@ -1,0 +1,218 @@
+"""What holds the sessions of a place in, built once by its zygote; what holds, and what lacks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+import sys
+from typing import Any, Mapping
+
+from . import confine, namespaces, readable, seccomp
+from .landlock import Fence
+
+__all__ = ["Walls"]
+
+_SCRATCH = "/sandbox"
+_FLAGS_OF, _UP = 0x8913, 1  # SIOCGIFFLAGS, IFF_UP
+_ALONE = "no other process is in sight"
+
+
+class Walls:
+    """The walls of one place, which its zygote stands within from now on.
+
+    Options are those of the `bind` message: `separate` asks for namespaces and a root of its own,
+    `fence` for Landlock, `network` leaves the network as it is. `scratch` is where sessions have
+    their folders. It raises nothing for what a kernel does not offer: `words` says for each wall
+    what holds, `missing` has in sentences what does not.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self._network = bool(options["network"])
+        self._programs = bool(options["processes"])
+        self._fence: Fence | None = None
+        self._filtered = self._bounded = self._rooted = False
+        self._own: frozenset[str] = frozenset()
+        self.scratch = str(options["scratch"])
+        self.sees_children = True
+        self.words: dict[str, str] = {}
+        self.missing: list[str] = []
+        if sys.platform == "linux":
+            confine.one_arena()
+            self._build()
+        self._describe()
+
+    def enter(self, folder: str, parent: int) -> None:
+        """Hold in a session, forked by the zygote `parent`; it may write into `folder` only.
+
+        It raises OSError where a wall that held the zygote does not hold the session.
+        """
+        options = self._options
+        if sys.platform == "linux":
+            if self._bounded:
+                _must(namespaces.bounded(1 + options["threads"] + options["processes"]), "a bound")
+                confine.drop_capabilities()
+            confine.conceal()
+            confine.die_with(parent)
+        confine.limits(options["memory_mb"], options["scratch_mb"], options["cpu_seconds"])
+        fenced = self._fence is not None and self._fence.holds
+        if self._fence is not None:
+            os.environ["TMPDIR"] = folder
+            self._fence.enter(folder)
+        if self._filtered:
+            body = seccomp.of_session(parent, self._programs, fenced)
+            _must(seccomp.install(body), "seccomp")
+
+    def _build(self) -> None:
+        if self._options["separate"]:
+            self._own = namespaces.separate(self._network)
+        if "pid" in self._own:
+            namespaces.become_first()
+        self._rooted = "mount" in self._own and self._make_root()
+        self.sees_children = self._rooted or "pid" not in self._own
+        self._open_network = not self._network and "network" not in self._own and _connected()
+        if self._rooted:
+            confine.become_nobody()
+        self._bounded = bool(self._own) and _can_be_bounded()
+        confine.drop_capabilities()
+        self._no_gain = confine.give_up_privileges()
+        confine.conceal()
+        if self._options["fence"]:
+            shared = ["/dev/shm"] if self._rooted and self._programs else []
+            self._fence = Fence(self.scratch, shared, self._programs, self._allowed())
+        self._filtered = seccomp.install(seccomp.of_place(self._network))
+
+    def _allowed(self) -> list[str]:
+        return [*readable.tables(self._network), *self._options["allow_read"]]
+
+    def _make_root(self) -> bool:
+        """Build a root that has what cells may read, and their scratch; enter it."""
+        root = namespaces.Root(self.scratch)
+        try:
+            if root.stands and self._furnish(root) and root.enter():
+                self.scratch = _SCRATCH
+                return True
+        except OSError:
+            pass  # this kernel offers a part of it only
+        root.leave()
+        return False
+
+    def _furnish(self, root: namespaces.Root) -> bool:
+        programs = readable.PROGRAMS if self._programs else ()
+        root.bind([*readable.libraries(), *self._allowed(), *readable.DEVICES, *programs])
+        folders = [_SCRATCH, *(["/dev/shm"] if self._programs else [])]
+        root.prepare(folders)
+        if not (root.stands and root.processes() and root.seal()):
+            return False
+        return all(root.memory(folder, self._options["scratch_mb"]) for folder in folders)
+
+    def _describe(self) -> None:
+        if sys.platform != "linux":
+            self.missing.append(f"{sys.platform} offers no walls here beyond limits of resources")
+        else:
+            self._describe_kernel()
+        options = self._options
+        self.words["memory"] = (
+            "as much as there is"
+            if options["memory_mb"] is None
+            else f"{options['memory_mb']} MB a session beyond the inputs"
+        )
+        seconds = options["cpu_seconds"]
+        self.words["cpu"] = f"{seconds} s a session" if seconds else "the time of a cell"
+        self.words["descriptors"] = "1024 a session, none inherited"
+
+    def _describe_kernel(self) -> None:
+        self._describe_files()
+        self._describe_processes()
+        refused = "sockets refused" if self._filtered else ""
+        if self._network:
+            self.words["network"] = "the host's, as asked: internet sockets only"
+        elif self._open_network:
+            self.words["network"] = refused or "the host's"
+            self.missing.append(
+                "a network namespace: "
+                + (f"{refused} by seccomp" if refused else "cells can use the network")
+            )
+        else:
+            self.words["network"] = ", ".join(filter(None, ["none", refused]))
+        self._describe_privileges()
+
+    def _describe_files(self) -> None:
+        outside = os.statvfs("/").f_flag & os.ST_RDONLY
+        words = ["a root of its own"] if self._rooted else ["a read-only root"] if outside else []
+        if self._fence is not None:
+            words.append(self._fence.words)
+            self.missing += self._fence.missing
+        self.words["files"] = "; ".join(words) or "not confined"
+        if self._options["separate"] and not self._rooted:
+            self.missing.append("a root of its own: cells can see which files exist")
+        disk = os.statvfs(self.scratch)
+        size = disk.f_blocks * disk.f_frsize >> 20
+        if size <= self._options["scratch_mb"]:
+            self.words["disk"] = f"{size} MB for all sessions, in memory"
+        else:
+            self.words["disk"] = f"files of {self._options['scratch_mb']} MB each"
+            self.missing.append("a bound on all files of a session together")
+
+    def _describe_processes(self) -> None:
+        options = self._options
+        threads = f"{options['threads']} threads a session" if self._bounded else "threads"
+        if self._programs:
+            self.words["processes"] = f"{options['processes']} beside {threads}"
+            if not self._bounded:
+                self.words["processes"] = "as many as there is memory for"
+                self.missing.append("a bound on the number of processes and threads")
+        else:
+            self.words["processes"] = f"none can be started; {threads}"
+        alone = "pid" in self._own or os.getpid() <= 2
+        reached = "its own processes" if self._programs else "itself"
+        self.words["signals"] = f"reach {reached} only" + (f"; {_ALONE}" if alone else "")
+        if self._options["separate"] and not alone:
+            self.missing.append("a namespace of process numbers: others are in sight")
+
+    def _describe_privileges(self) -> None:
+        words = [f"user {os.geteuid()}"]
+        if os.geteuid() == 0:
+            self.missing.append("an ordinary user: cells run as root, without its capabilities")
+        if confine.has_capabilities():
+            self.missing.append("dropped capabilities")
+        else:
+            words.append("no capabilities")
+        if self._no_gain:
+            words.append("no new privileges")
+        else:
+            self.missing.append("no_new_privs")
+        self.words["privileges"] = ", ".join(words)
+        if self._filtered:
+            self.words["system_calls"] = "seccomp refuses what cells do not need"
+        else:
+            self.words["system_calls"] = "all"
+            self.missing.append("seccomp")
+        if self._own:
+            self.words["namespaces"] = ", ".join(sorted(self._own))
+
+
+def _must(done: bool, what: str) -> None:
+    if not done:
+        raise OSError(f"{what} does not hold this session")
+
+
+def _can_be_bounded() -> bool:
+    """Whether a session can have a user namespace, which counts its threads; tried in a fork."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if namespaces.bounded(64) else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _connected() -> bool:
+    """Whether there is an interface that is up, beside the loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            request = struct.pack("16s240x", name.encode()[:15])
+            flags = struct.unpack_from("16xH", fcntl.ioctl(probe, _FLAGS_OF, request))[0]
+            if flags & _UP and name != "lo":
+                return True
+    return False
