@@ -108,7 +108,7 @@ def _lower(kind: int, value: int) -> None:
 def _mapped() -> tuple[int, int]:
     """Return the bytes that are mapped, and those of private data, as RLIMIT_DATA counts them."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", "rb", buffering=0) as file:
             sizes = file.read().split()
         page = resource.getpagesize()
         return int(sizes[0]) * page, int(sizes[5]) * page

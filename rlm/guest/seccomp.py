@@ -76,6 +76,8 @@ _INTERNET = (2, 10)
 _SHARED, _ANONYMOUS = 0x01, 0x20
 _OWNERSHIP = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to others by way of files
 _TERMINALS = (0x5412, 0x541C, 0x8901, 0x8902)  # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP
+_OWN = 0x7A5A5A5A
+"""Stands for the number of the process that installs a filter: no process has so high a one."""
 _LIFE = (1, 4, 36)  # PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER
 
 _LOAD, _EQUAL, _ABOVE, _AT_LEAST, _ANY_BIT, _AND, _RETURN = (
@@ -97,7 +99,7 @@ def of_place(network: bool) -> bytes:
 
 
 def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
-    """Return the filter of the calling process, a session whose zygote is `parent`.
+    """Return the filter of sessions whose zygote is `parent`, for `install` in each of them.
 
     Without `processes` it starts nothing but threads. With `fenced` it also changes no file's
     mode, times or owner, which Landlock leaves open.
@@ -110,7 +112,7 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
             program += _when(name, 0, _EQUAL, [parent], _op(_AT_LEAST, 0, 1, 1 << 31))
     else:
         for name in _SIGNALS:
-            program += _unless(name, 0, [os.getpid()], _EPERM)
+            program += _unless(name, 0, [_OWN], _EPERM)
         program += _refuse(["fork", "vfork", "execve", "execveat"]) + _only_threads()
         program += _no_shared_memory()
     if fenced:
@@ -124,6 +126,7 @@ def install(body: bytes) -> bool:
     machine = _machine()
     if machine is None:
         return False
+    body = body.replace(struct.pack("I", _OWN), struct.pack("I", os.getpid()))
     head = _op(_LOAD, 0, 0, _MACHINE_AT) + _op(_EQUAL, 1, 0, machine[1]) + _fail(_EPERM)
     head += _op(_LOAD, 0, 0, _NUMBER_AT) + _op(_AT_LEAST, 0, 1, 0x40000000) + _fail(_EPERM)
     whole = head + body + _op(_RETURN, 0, 0, _ALLOW)

@@ -34,6 +34,7 @@ class Walls:
         self._programs = bool(options["processes"])
         self._fence: Fence | None = None
         self._filtered = self._bounded = self._rooted = False
+        self._filter = b""
         self._own: frozenset[str] = frozenset()
         self.scratch = str(options["scratch"])
         self.sees_children = True
@@ -57,13 +58,11 @@ class Walls:
             confine.conceal()
             confine.die_with(parent)
         confine.limits(options["memory_mb"], options["scratch_mb"], options["cpu_seconds"])
-        fenced = self._fence is not None and self._fence.holds
         if self._fence is not None:
             os.environ["TMPDIR"] = folder
             self._fence.enter(folder)
         if self._filtered:
-            body = seccomp.of_session(parent, self._programs, fenced)
-            _must(seccomp.install(body), "seccomp")
+            _must(seccomp.install(self._filter), "seccomp")
 
     def _build(self) -> None:
         if self._options["separate"]:
@@ -82,6 +81,8 @@ class Walls:
         if self._options["fence"]:
             shared = ["/dev/shm"] if self._rooted and self._programs else []
             self._fence = Fence(self.scratch, shared, self._programs, self._allowed())
+        fenced = self._fence is not None and self._fence.holds
+        self._filter = seccomp.of_session(os.getpid(), self._programs, fenced)
         self._filtered = seccomp.install(seccomp.of_place(self._network))
 
     def _allowed(self) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from . import session
 from .files import Opener
+from .mapped import Shared
 from .output import divert
 from .values import decode
 from .walls import Walls
@@ -162,8 +163,9 @@ class Zygote:
 
         self._files = Opener(fds[1:], message["memory_mb"], "place")
         start, size = message["inputs"]
+        shared = Shared(fds[0])
         for name, value in from_json(blob[start : start + size]).items():
-            self._inputs[name] = decode(value, blob, None, self._files)
+            self._inputs[name] = decode(value, blob, None, self._files, shared=shared)
         if isinstance(blob, mmap.mmap):
             blob.close()
         os.close(fds[0])

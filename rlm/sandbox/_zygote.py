@@ -128,10 +128,11 @@ class Zygote(ABC):
         message = frame[0]
         kind = message["t"]
         if kind == "gone":
+            code = int(message["code"])
             life = self._lives.pop(message["id"])
             if not life.gone.done():
                 life.why = str(message.get("why", ""))
-                life.gone.set_result(int(message["code"]))
+                life.gone.set_result(code)
         elif kind == "interrupted":
             found = self._lives.get(message["id"])
             if found is not None and found.interrupted is not None:
