@@ -9,6 +9,7 @@ import base64
 import datetime as dt
 import enum
 import os
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Callable, Dict, Tuple
@@ -25,6 +26,9 @@ LARGE = 64 * 1024
 """Strings (in characters) and bytes above this travel beside the JSON."""
 
 _DEEPEST = 200
+_FEW = 64
+_MOST_ALIKE = 10_000_000
+"""Comparisons that keys of the same hash may cost a value: 0.1 s; sets of a few are not counted."""
 
 
 class NotPortable(TypeError):
@@ -230,6 +234,8 @@ class _Decoder:
         self._record = record
         self._shared = shared
         self._blob = blob
+        self._unread = len(blob)
+        self._alike = 0
         self._names = names
         self._open_file = open_file
 
@@ -246,7 +252,8 @@ class _Decoder:
         if tag in _SIMPLE:
             return _SIMPLE[tag](value["v"])
         if tag in _CONTAINERS:
-            return _CONTAINERS[tag](self.decode(item, depth + 1) for item in value["v"])
+            items = [self.decode(item, depth + 1) for item in value["v"]]
+            return _CONTAINERS[tag](items if tag == "tuple" else self._keys(items))
         return self._special(tag, value, depth)
 
     def _special(self, tag: Any, value: dict[str, Any], depth: int) -> Any:
@@ -255,8 +262,10 @@ class _Decoder:
         if tag == "bytes":
             return self._bytes(value) if "at" in value else base64.b64decode(value["v"])
         if tag == "dict":
-            pairs = [self.decode(pair, depth + 1) for pair in value["v"]]
-            return {_hashable(key): item for key, item in pairs}
+            decoded = [self.decode(pair, depth + 1) for pair in value["v"]]
+            pairs = [(_hashable(key), item) for key, item in decoded]
+            self._keys([key for key, _ in pairs])
+            return dict(pairs)
         if tag == "record":
             fields = {str(k): self.decode(v, depth + 1) for k, v in value["v"].items()}
             return self._record(str(value["type"]), fields)
@@ -266,7 +275,16 @@ class _Decoder:
             return self._open_file(value)
         if tag in arrays.TAGS:
             return arrays.decode(value, self._at, lambda item: self.decode(item, depth + 1))
-        raise WireError(f"a value has an unknown type: {tag!r}")
+        raise WireError(f"a value has an unknown type: {tag!r:.80}")
+
+    def _keys(self, keys: list[Any]) -> list[Any]:
+        """Return what is to be hashed, unless it was made so that this takes hours."""
+        if len(keys) > _FEW:
+            counts = Counter(map(hash, keys)).values()
+            self._alike += sum(count * count for count in counts) - len(keys)
+            if self._alike > _MOST_ALIKE:
+                raise WireError("too many keys have the same hash")
+        return keys
 
     def _text(self, value: dict[str, Any]) -> str:
         form = value["at"][2:]
@@ -285,6 +303,9 @@ class _Decoder:
         offset, length = value["at"][:2]
         if not (0 <= offset <= offset + length <= len(self._blob)):
             raise WireError("a value lies outside of its frame")
+        self._unread -= length
+        if self._unread < 0:
+            raise WireError("values of a frame overlap")  # few bytes could stand for very many
         return self._blob[offset : offset + length]
 
 

@@ -22,6 +22,7 @@ __all__ = ["Live"]
 _GRACE_SECONDS = 1.0
 _MOST_CALLS = 4096
 _OPEN_SECONDS = 60.0
+_LONGEST_REASON = 500
 
 
 class Live:
@@ -119,6 +120,11 @@ class Live:
 
     # what the guest says
 
+    @property
+    def _due(self) -> str:
+        """What ends what is waited for: the start, or a cell."""
+        return "done" if self._cell else "ready"
+
     def _on_frame(self, frame: Frame) -> None:
         message, blob = frame
         kind = message["t"]
@@ -126,16 +132,16 @@ class Live:
             self._on_call(message, blob)
         elif kind == "output":
             self._on_text(message["stream"], message["text"])
-        elif kind in ("ready", "done") and self._waiting is not None and not self._waiting.done():
+        elif kind == self._due and self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(message if kind == "ready" else self._done(message, blob))
         else:
-            raise WireError(f"it said {kind!r} out of turn")
+            raise WireError(f"it said {kind!r:.40} out of turn")
 
     def _on_lost(self, reason: str) -> None:
         if self._line is not None:
             self._line.close()
         self.lost = True
-        self._reason = self._reason or reason
+        self._reason = self._reason or reason[:_LONGEST_REASON]
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(_Lost())
 

@@ -1,0 +1,71 @@
+"""What fuzzing has found, each as small as it became."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fuzz.host import Host
+from fuzz.watchdog import watched
+from rlm.guest.values import decode
+from rlm.guest.wire import WireError, pack
+
+PRIME = (1 << 61) - 1  # its multiples have one hash
+
+
+def test_a_start_that_is_said_again_in_a_cell_is_not_its_result() -> None:
+    async def main() -> None:
+        async with Host() as host:
+            done = await host.attack("running", pack({"t": "ready", "version": 1}))
+            assert done is not None
+            assert done.error is not None
+            assert done.error.kind == "lost"
+
+    asyncio.run(main())
+
+
+def test_an_end_that_is_said_before_the_start_is_no_start() -> None:
+    done: dict[str, Any] = {"t": "done", "n": 0, "stdout": "", "stderr": "", "value": None}
+    done |= {"stdout_chars": 0, "stderr_chars": 0, "error": None, "variables": [], "files": []}
+
+    async def main() -> None:
+        async with Host() as host:
+            await host.attack("binding", pack(done))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("tag", ["set", "frozenset", "dict"])
+def test_keys_that_are_made_to_have_one_hash_are_refused(tag: str) -> None:
+    keys: list[Any] = [number * PRIME for number in range(200_000)]
+    with watched(), pytest.raises(WireError, match="same hash"):
+        decode({"$": tag, "v": [[key, 0] for key in keys] if tag == "dict" else keys})
+
+
+def test_honest_keys_that_happen_to_share_hashes_arrive() -> None:
+    powers = {1 << place for place in range(5000)}  # they have 61 hashes in all
+    tagged = [{"$": "int", "v": hex(power)} for power in powers]
+    assert decode({"$": "set", "v": tagged}) == powers
+
+
+@pytest.mark.parametrize("tag", ["str", "bytes"])
+def test_a_few_bytes_cannot_be_named_again_and_again(tag: str) -> None:
+    blob = bytes(1 << 20)
+    with watched(), pytest.raises(WireError, match="overlap"):
+        decode([{"$": tag, "at": [0, len(blob)]}] * 1_000_000, blob)
+
+
+def test_what_a_guest_said_wrong_is_told_in_few_words() -> None:
+    call = {"t": "call", "id": 1, "name": "echo", "args": [{"$": "x" * 10_000_000}], "kwargs": {}}
+
+    async def main() -> None:
+        async with Host() as host:
+            done = await host.attack("running", pack(call))
+            assert done is not None
+            assert done.error is not None
+            assert "protocol" in done.error.message
+            assert len(done.error.message) < 1000
+
+    asyncio.run(main())
