@@ -90,7 +90,7 @@ def limits(memory_mb: int | None, file_mb: int, cpu_seconds: int | None) -> None
     _lower(resource.RLIMIT_NOFILE, 1024)
     _lower(resource.RLIMIT_MEMLOCK, 0)
     if cpu_seconds is not None:
-        _lower(resource.RLIMIT_CPU, cpu_seconds)
+        _lower(resource.RLIMIT_CPU, cpu_seconds, 1)
     if memory_mb is not None:
         space, data = _mapped()
         _lower(resource.RLIMIT_DATA, data + (memory_mb << 20))
@@ -98,11 +98,10 @@ def limits(memory_mb: int | None, file_mb: int, cpu_seconds: int | None) -> None
             _lower(resource.RLIMIT_AS, space + (memory_mb << 20) + _ROOM)
 
 
-def _lower(kind: int, value: int) -> None:
+def _lower(kind: int, value: int, grace: int = 0) -> None:
     hard = resource.getrlimit(kind)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+    most = value + grace if hard == resource.RLIM_INFINITY else min(value + grace, hard)
+    resource.setrlimit(kind, (min(value, most), most))
 
 
 def _mapped() -> tuple[int, int]:

@@ -253,6 +253,8 @@ def _cause(code: int | None, reason: str) -> str:
         return "its process was killed, most likely for using too much memory"
     if code == -signal.SIGSEGV:
         return "its process crashed (segmentation fault, as after too deep a recursion)"
+    if code == -signal.SIGXCPU:
+        return "it used up the processor time that a session has"
     if code < 0:
         return f"its process was ended by signal {-code}"
     return f"its process ended itself with exit code {code}"
