@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from rlm.errors import ConfigurationError, SandboxError
@@ -92,12 +94,11 @@ class ProcessSandbox:
 
     def options(self, limits: CellLimits) -> dict[str, Any]:
         """Return what the zygote is told, as plain JSON values."""
-        paths = sysconfig.get_paths()
         memory = [mb for mb in (self.memory_mb, limits.memory_mb) if mb is not None]
         return {
             "hash_seed": self.hash_seed,
             "packages": list(self.packages),
-            "path": sorted({paths["purelib"], paths["platlib"]}) if self.packages else [],
+            "path": _folders_of(self.packages),
             "processes": self.processes,
             "threads": self.threads,
             "network": self.network,
@@ -108,6 +109,24 @@ class ProcessSandbox:
             "cpu_seconds": self.cpu_seconds,
             "scratch_mb": self.scratch_mb,
         }
+
+
+def _folders_of(packages: tuple[str, ...]) -> list[str]:
+    """Return where these packages lie, and what they need: the folders that import finds them in."""
+    if not packages:
+        return []
+    installed = sysconfig.get_paths()
+    found = {installed["purelib"], installed["platlib"]}
+    for name in packages:
+        try:
+            spec = find_spec(name.partition(".")[0])
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None:
+            raise ConfigurationError(f"packages: {name!r} is not installed for {sys.executable}")
+        places = spec.submodule_search_locations or [spec.origin or ""]
+        found |= {os.path.dirname(os.path.abspath(place)) for place in places}
+    return sorted(found)
 
 
 def _check_readable(path: str) -> None:
