@@ -110,10 +110,10 @@ class Walls:
         return all(root.memory(folder, self._options["scratch_mb"]) for folder in folders)
 
     def _describe(self) -> None:
-        if sys.platform != "linux":
-            self.missing.append(f"{sys.platform} offers no walls here beyond limits of resources")
-        else:
+        if sys.platform == "linux":
             self._describe_kernel()
+        else:
+            self._describe_elsewhere()
         options = self._options
         self.words["memory"] = (
             "as much as there is"
@@ -123,6 +123,22 @@ class Walls:
         seconds = options["cpu_seconds"]
         self.words["cpu"] = f"{seconds} s a session" if seconds else "the time of a cell"
         self.words["descriptors"] = "1024 a session, none inherited"
+
+    def _describe_elsewhere(self) -> None:
+        """Without Linux there may be a seatbelt: whether there is one is found out by trying."""
+        self.words["files"] = "seatbelt: reads the interpreter, writes the scratch of its place"
+        self.words["network"] = "none: seatbelt"
+        if _can_write(os.path.dirname(self.scratch)):
+            self.words["files"] = "not confined"
+            self.missing.append("a wall around files: cells can use those that this user can")
+        if not self._network and _can_connect():
+            self.words["network"] = "the host's"
+            self.missing.append("a wall around the network: cells can use it")
+        self.words["processes"] = "as many as this user can have"
+        self.missing.append(
+            f"what Linux offers, on {sys.platform}: sessions of a run are not apart, processes and"
+            " signals not confined, memory bounded only where the system counts it"
+        )
 
     def _describe_kernel(self) -> None:
         self._describe_files()
@@ -193,6 +209,29 @@ class Walls:
             self.missing.append("seccomp")
         if self._own:
             self.words["namespaces"] = ", ".join(sorted(self._own))
+
+
+def _can_write(folder: str) -> bool:
+    path = os.path.join(folder, f"rlm-wall-{os.getpid()}")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    os.unlink(path)
+    return True
+
+
+def _can_connect() -> bool:
+    """Whether a connection is refused by nobody being there, and not by a wall."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(("127.0.0.1", 9))
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _must(done: bool, what: str) -> None:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import rlm.guest
 from rlm.errors import SandboxError
@@ -21,6 +21,7 @@ from rlm.guest.wire import VERSION
 from rlm.sandbox._channel import Channel, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._scratch import private_folder, sweep_once
+from rlm.sandbox._seatbelt import held
 from rlm.sandbox._zygote import Life, Zygote
 
 __all__ = ["ProcessZygote"]
@@ -47,7 +48,7 @@ class ProcessZygote(Zygote):
         ours, theirs = socket.socketpair()
         with theirs:
             self._channel = Channel(ours, self._on_frame, self._on_lost)
-            self._process = _spawn(theirs.fileno(), self._options["hash_seed"], self._complaints)
+            self._process = self._spawn(theirs.fileno())
         self.alive = True
         self._staged = await asyncio.to_thread(Staged, inputs)
         self.files = self._staged.files
@@ -87,6 +88,26 @@ class ProcessZygote(Zygote):
         else:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
+    def _spawn(self, control: int) -> subprocess.Popen[bytes]:
+        """Start a clean interpreter that runs the guest as a zygote on this descriptor."""
+        python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+        package = str(Path(rlm.guest.__file__).parent.parent)
+        command = [python, "-s", "-P", "-S", "-c", _LOADER, package, "zygote", str(control)]
+        seed = str(self._options["hash_seed"])
+        try:
+            return subprocess.Popen(
+                held(command, self._scratch, self._options),
+                env={"PYTHONHASHSEED": seed, "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._complaints,
+                pass_fds=(control,),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxError(f"{python} cannot be started: {error}") from error
+
     def _tell(self, message: dict[str, Any]) -> None:
         assert self._channel is not None
         self._channel.send(message)
@@ -100,27 +121,6 @@ class ProcessZygote(Zygote):
         said = self._complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
         self._fail(f"the sandbox's process has ended; {said or reason or 'it said nothing'}")
         self._bury()
-
-
-def _spawn(control: int, hash_seed: int, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a clean interpreter that runs the guest as a zygote on this descriptor."""
-    python = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
-    package = str(Path(rlm.guest.__file__).parent.parent)
-    command = [python, "-s", "-P", "-S", "-c", _LOADER, package, "zygote", str(control)]
-    environment = {"PYTHONHASHSEED": str(hash_seed), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
-    try:
-        return subprocess.Popen(
-            command,
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=complaints,
-            pass_fds=(control,),
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SandboxError(f"{python} cannot be started: {error}") from error
 
 
 def _end(process: subprocess.Popen[bytes], scratch: str) -> None:

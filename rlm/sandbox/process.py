@@ -112,7 +112,7 @@ class ProcessSandbox:
 
 
 def _folders_of(packages: tuple[str, ...]) -> list[str]:
-    """Return where these packages lie, and what they need: the folders that import finds them in."""
+    """Return the folders that import finds these packages in, and what they need."""
     if not packages:
         return []
     installed = sysconfig.get_paths()

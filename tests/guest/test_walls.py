@@ -339,6 +339,27 @@ def test_a_session_that_a_wall_does_not_hold_is_none(monkeypatch: pytest.MonkeyP
         run("1", sandbox=ProcessSandbox())
 
 
+def test_elsewhere_there_are_plain_limits_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    loader = _zygote_process._LOADER.replace("from guest", "sys.platform = 'freebsd15'; from guest")
+    monkeypatch.setattr(_zygote_process, "_LOADER", loader)
+    facts, [own, big, after] = run(
+        "open('x', 'w').write('yes'), 6 * 7",
+        "b = bytearray(600 << 20)",
+        "'again'",
+        sandbox=ProcessSandbox(),
+    )
+    assert (own.value, after.value) == ("(3, 42)", "'again'")
+    assert big.error is not None
+    assert facts["walls"]["files"] == "not confined"
+    assert "a wall around files: cells can use those that this user can" in facts["missing"]
+    assert "a wall around the network: cells can use it" in facts["missing"]
+    assert any("what Linux offers, on freebsd15" in said for said in facts["missing"])
+    with pytest.raises(SandboxError, match="a wall around files"):
+        run("1")
+
+
 def test_the_table_of_calls_has_what_the_header_files_say() -> None:
     """Where the kernel's header files are installed, every number is theirs."""
     header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
