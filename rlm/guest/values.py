@@ -87,8 +87,8 @@ def decode(
         raise
     except NotPortable as error:
         raise WireError(str(error)) from None
-    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-        raise WireError(f"a value is malformed: {type(error).__name__}: {error}") from None
+    except Exception as error:  # of junk, libraries raise what they like
+        raise WireError(f"a value is malformed: {type(error).__name__}: {error!s:.200}") from None
 
 
 class _Encoder:
@@ -236,6 +236,7 @@ class _Decoder:
         self._blob = blob
         self._unread = len(blob)
         self._alike = 0
+        self._in_table = False
         self._names = names
         self._open_file = open_file
 
@@ -270,10 +271,11 @@ class _Decoder:
             fields = {str(k): self.decode(v, depth + 1) for k, v in value["v"].items()}
             return self._record(str(value["type"]), fields)
         if tag == "ref":
-            return self._names[value["v"]]
+            return self._named(value["v"])
         if tag == "file" and self._open_file is not None:
             return self._open_file(value)
         if tag in arrays.TAGS:
+            self._in_table = True
             return arrays.decode(value, self._at, lambda item: self.decode(item, depth + 1))
         raise WireError(f"a value has an unknown type: {tag!r:.80}")
 
@@ -285,6 +287,12 @@ class _Decoder:
             if self._alike > _MOST_ALIKE:
                 raise WireError("too many keys have the same hash")
         return keys
+
+    def _named(self, name: str) -> Any:
+        found = self._names[name]
+        if self._in_table and not isinstance(found, (str, bytes)):
+            raise WireError("an object is named in a table")  # pandas asks it for attributes
+        return found
 
     def _text(self, value: dict[str, Any]) -> str:
         form = value["at"][2:]

@@ -153,7 +153,7 @@ class Host:
         self._other, self._other_line = await self._bound()
         self._cell = asyncio.ensure_future(self._other.run("1"))
         await asyncio.sleep(0)
-        self._tasks = asyncio.all_tasks()
+        self._tasks = _others()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -277,7 +277,12 @@ class Host:
         assert not self._errors, f"the event loop was told of {self._errors[0]}"
         assert not self._cell.done(), "another session's cell was ended"
         assert not self._other.lost
-        assert asyncio.all_tasks() <= self._tasks, "a task was left behind"
+        assert _others() <= self._tasks, "a task was left behind"
+
+
+def _others() -> set[asyncio.Task[Any]]:
+    """Return the tasks beside this one."""
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
 
 def _ignore(said: Any) -> None:
