@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -39,19 +38,6 @@ class Seeded:
         return self._random.randbytes(self.below(most + 1))
 
 
-class Drawn:
-    """Choices of hypothesis, which makes a failing case as small as it can."""
-
-    def __init__(self, data: st.DataObject) -> None:
-        self._data = data
-
-    def below(self, count: int) -> int:
-        return self._data.draw(_numbers(count)) if count > 1 else 0
-
-    def some(self, most: int) -> bytes:
-        return self._data.draw(st.binary(max_size=most))
-
-
 class Bytes:
     """Choices read from bytes, as a fuzzer makes them; all 0 when those are used up."""
 
@@ -73,9 +59,21 @@ class Bytes:
         return taken
 
 
-@functools.cache
-def _numbers(count: int) -> st.SearchStrategy[int]:
-    return st.integers(0, count - 1)
+class Drawn(Bytes):
+    """Choices of hypothesis, many at a time; it makes what fails as plain as it can."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        super().__init__(b"")
+        self._drawn = data
+
+    def _take(self, size: int) -> bytes:
+        while len(self._data) - self._place < size:
+            self._data = self._data[self._place :] + self._drawn.draw(_CHOICES)
+            self._place = 0
+        return super()._take(size)
+
+
+_CHOICES = st.binary(min_size=128, max_size=128)
 
 
 def pick(source: Source, options: Sequence[T]) -> T:

@@ -52,9 +52,12 @@ def drawn(least: int, first: int) -> int:
     frames, part, begun = 0, first, time.process_time()
 
     @settings(
-        max_examples=min(50, least // 4), database=None, suppress_health_check=list(HealthCheck)
+        max_examples=min(50, least // 4),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
-    @given(st.data(), st.lists(st.sampled_from(ATTACKS), min_size=4, max_size=4))
+    @given(st.data(), st.lists(st.sampled_from(ATTACKS), min_size=8, max_size=8))
     def attack(data: st.DataObject, attacks: list[Attack]) -> None:
         async def main() -> int:
             async with Host() as host:
