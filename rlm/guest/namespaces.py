@@ -19,6 +19,7 @@ _BIND, _RECURSIVE, _PRIVATE, _UNBINDABLE, _DETACH = 4096, 16384, 1 << 18, 1 << 1
 _MOUNT_SETATTR, _AT_RECURSIVE, _HERE = 442, 0x8000, -100  # 442 on x86-64 and arm64
 _PDEATHSIG = 1
 _ROOT_OPTIONS = "size=4m,nr_inodes=64k,mode=755"
+_EMPTY = "size=4k,nr_inodes=1,mode=755"
 _PROCESSES = ("subset=pid,hidepid=invisible", "hidepid=2", None)  # the best that is understood
 
 _NAME = b"sandbox"
@@ -96,6 +97,12 @@ class Root:
             if os.path.exists(path) and not os.path.lexists(target):
                 _prepare(target, os.path.isdir(path))
                 self.stands &= _mount(path, target, None, _BIND | _RECURSIVE)
+
+    def hide(self, folders: Iterable[str]) -> None:
+        """Show nothing in these folders, where they are shown."""
+        for folder in folders:
+            if os.path.isdir(self._place + folder):
+                self.stands &= self._memory(folder, _EMPTY, _NO_SETUID | _NO_DEVICES)
 
     def prepare(self, folders: Iterable[str]) -> None:
         """Make empty folders, to mount something on them when the root is sealed."""

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Sequence
 
-__all__ = ["DEVICES", "PROGRAMS", "libraries", "tables"]
+__all__ = ["DEVICES", "PROGRAMS", "libraries", "packages", "tables"]
 
 _LIBRARIES = (
     "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib",
@@ -46,6 +46,23 @@ def libraries() -> list[str]:
         found += [os.path.join(prefix, name) for name in ("lib", "lib64", "share/locale", "ssl")]
         found.append(os.path.join(prefix, "share/terminfo"))
     return list(dict.fromkeys([*found, *_LIBRARIES]))
+
+
+def packages(wanted: Sequence[str]) -> list[str]:
+    """Return the folders of packages among the libraries that have nothing of what is wanted."""
+    versions = ("python3", "python%d.%d" % sys.version_info[:2])
+    found = dict.fromkeys(
+        os.path.join(prefix, "lib", version, packages)
+        for prefix in (sys.base_prefix, "/usr", "/usr/local")
+        for version in versions
+        for packages in ("site-packages", "dist-packages")
+    )
+    asked = [os.path.realpath(path) + os.sep for path in wanted]
+    return [
+        folder
+        for folder in found
+        if not any(path.startswith(os.path.realpath(folder) + os.sep) for path in asked)
+    ]
 
 
 def tables(network: bool) -> Sequence[str]:

@@ -103,6 +103,7 @@ class Walls:
     def _furnish(self, root: namespaces.Root) -> bool:
         programs = readable.PROGRAMS if self._programs else ()
         root.bind([*readable.libraries(), *self._allowed(), *readable.DEVICES, *programs])
+        root.hide(readable.packages([*self._options["path"], *self._options["allow_read"]]))
         folders = [_SCRATCH, *(["/dev/shm"] if self._programs else [])]
         root.prepare(folders)
         if not (root.stands and root.processes() and root.seal()):

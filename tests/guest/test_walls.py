@@ -280,6 +280,18 @@ def test_packages_are_imported_within_the_walls() -> None:
     assert write.error is not None
 
 
+def test_packages_that_nobody_asked_for_are_not_shown() -> None:
+    code = (
+        "import os, sys\nfound = []\n"
+        "for top in sys.path + ['/usr/lib/python3', '/usr/local/lib']:\n"
+        "    for name in ('site-packages', 'dist-packages'):\n"
+        "        path = os.path.join(top, name)\n"
+        "        if os.path.isdir(path): found += os.listdir(path)\nfound"
+    )
+    _, [done] = run(code)
+    assert done.value == "[]"
+
+
 NO_NAMESPACES = "from guest import namespaces; namespaces._unshare = lambda flags: False"
 NO_MOUNTS = "from guest import namespaces; namespaces._mount = lambda *a: False"
 NO_PROC = "from guest import namespaces; namespaces.Root.processes = lambda self: False"
