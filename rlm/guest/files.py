@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import OrderedDict
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Pattern, Sequence, Union
 
@@ -13,6 +14,8 @@ _WINDOW = 4 * 1024 * 1024
 LONGEST_MATCH = 64 * 1024
 """Characters of a match that is sure to be found across windows."""
 _CONTEXT = 1024
+_EMPTY = sys.getsizeof("")
+_LINE = "a line"
 
 
 class Match(NamedTuple):
@@ -68,7 +71,10 @@ class File:
     @property
     def text(self) -> str:
         """The whole file as text; MemoryError when it does not fit."""
-        return str(self._whole("text"), "utf-8", "replace")
+        try:
+            return str(self._whole("text"), "utf-8", "replace")
+        except MemoryError:
+            raise self._too_large(".text") from None
 
     @property
     def bytes(self) -> bytes:
@@ -86,19 +92,28 @@ class File:
         return self._pread(start, max(stop - start, 0))
 
     def lines(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
-        """Yield the lines without their ends, from line `start` (from 0) to before `stop`."""
-        number, rest = 0, ""
+        """Yield the lines without their ends, from line `start` (from 0) to before `stop`.
+
+        MemoryError when one of them does not fit into memory.
+        """
+        number, begun = 0, _Pieces(self._room)
         for window in self._windows():
-            pieces = (rest + window).split("\n")
-            rest = pieces.pop()
-            for line in pieces:
+            lines = window.split("\n")
+            rest = lines.pop()
+            if lines and number >= start:
+                lines[0] = self._joined(begun, lines[0], _LINE)
+            for line in lines:
                 if stop is not None and number >= stop:
                     return
                 if number >= start:
                     yield line[:-1] if line.endswith("\r") else line
                 number += 1
-        if rest and number >= start and (stop is None or number < stop):
-            yield rest
+            begun = _Pieces(self._room) if lines else begun
+            if number >= start:
+                self._add(begun, rest, _LINE)
+        last = self._joined(begun, "", _LINE)
+        if last and (stop is None or number < stop):
+            yield last
 
     def find(self, text: str, start: int = 0) -> int:
         """Return where `text` is first found, from `start` on, in characters; -1 when it is not."""
@@ -157,15 +172,26 @@ class File:
     def _characters(self, start: int, stop: int | None) -> str:
         if stop is None and self._room is not None and self.size > self._room and start == 0:
             raise self._too_large("a slice without an end")
-        pieces = []
+        pieces, what = _Pieces(self._room), "so long a slice"
         for number in range(self._locate(start), self._count):
             begin = self._starts[number]
             if stop is not None and begin >= stop:
                 break
             window = self._window(number)
             end = None if stop is None else stop - begin
-            pieces.append(window[max(start - begin, 0) : end])
-        return "".join(pieces)
+            self._add(pieces, window[max(start - begin, 0) : end], what)
+        return self._joined(pieces, "", what)
+
+    def _add(self, pieces: _Pieces, piece: str, what: str) -> None:
+        if not pieces.add(piece):
+            raise self._too_large(what)
+
+    def _joined(self, pieces: _Pieces, last: str, what: str) -> str:
+        self._add(pieces, last, what)
+        try:
+            return pieces.joined()
+        except MemoryError:
+            raise self._too_large(what) from None
 
     def __len__(self) -> int:
         while len(self._starts) <= self._count:
@@ -249,10 +275,30 @@ class File:
             raise self._too_large(f".{what}") from None
 
     def _too_large(self, what: str) -> MemoryError:
+        lines = "" if what == _LINE else ", .lines()"
         return MemoryError(
             f"{what} of {self.name!r} ({self.size:,} bytes) does not fit into memory here:"
-            " use .search(pattern), .find(text), .lines() or slices such as file[0:10000]"
+            f" use .search(pattern), .find(text){lines} or slices such as file[0:10000]"
         )
+
+
+class _Pieces:
+    """The pieces of one text, as long as they take at most half of the room that there is."""
+
+    def __init__(self, room: int | None) -> None:
+        self._room = room
+        self._pieces: List[str] = []
+        self._size = 0
+
+    def add(self, piece: str) -> bool:
+        """Keep a piece, or say that there is no room for it."""
+        self._pieces.append(piece)
+        self._size += sys.getsizeof(piece) - _EMPTY
+        return self._room is None or self._size <= self._room // 2
+
+    def joined(self) -> str:
+        """Return the text."""
+        return "".join(self._pieces) if len(self._pieces) > 1 else self._pieces[0]
 
 
 def _scan(

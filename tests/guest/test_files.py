@@ -101,6 +101,28 @@ def test_what_does_not_fit_names_the_alternatives(made: list[File]) -> None:
     assert file[0:5] == "xxxxx"
 
 
+def test_a_line_that_does_not_fit_is_named_and_the_others_are_read(made: list[File]) -> None:
+    file = file_of(b"short\n" + b"x" * 200 + b"\nlast", room=100)
+    made.append(file)
+    lines = file.lines()
+    assert next(lines) == "short"
+    with pytest.raises(MemoryError, match=r"a line of 'f\.txt' \(211 bytes\) does not fit"):
+        next(lines)
+    assert list(file.lines(2)) == ["last"]
+    with pytest.raises(MemoryError, match=r"so long a slice of 'f\.txt'"):
+        file[10:100]
+    assert file.find("last") == 207
+    assert file.search("x$")[0].start == 205
+
+
+def test_a_long_line_is_put_together_once(made: list[File]) -> None:
+    file = file_of(b"x" * 100_000 + b"\r\nend")
+    made.append(file)
+    assert list(map(len, file.lines())) == [100_000, 3]
+    assert list(file.lines(1)) == ["end"]
+    assert list(map(len, file.lines(0, 1))) == [100_000]
+
+
 def test_search_says_when_there_is_more(made: list[File]) -> None:
     file = file_of(b"ab " * 50)
     made.append(file)
