@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rlm.live import AsyncStream, Stream
     from rlm.lm.base import LM, Message, Model, Reply, Request
     from rlm.result import Result
+    from rlm.sandbox.command import CommandSandbox
     from rlm.sandbox.docker import DockerSandbox
     from rlm.sandbox.local import LocalSandbox
     from rlm.sandbox.process import ProcessSandbox
@@ -70,6 +71,7 @@ _HOMES = {
     "rlm.limits": "Limits",
     "rlm.lm.base": "LM Message Model Reply Request",
     "rlm.result": "Result",
+    "rlm.sandbox.command": "CommandSandbox",
     "rlm.sandbox.docker": "DockerSandbox",
     "rlm.sandbox.local": "LocalSandbox",
     "rlm.sandbox.process": "ProcessSandbox",
@@ -89,6 +91,7 @@ __all__ = [
     "AsyncStream",
     "AuthenticationFailed",
     "BudgetExceeded",
+    "CommandSandbox",
     "ConfigurationError",
     "ContextWindowExceeded",
     "DockerSandbox",

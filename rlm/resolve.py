@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import entry_points
@@ -228,14 +229,25 @@ def sandbox(given: Any) -> Sandbox:
         given = "process"
     if not isinstance(given, str):
         return _checked_sandbox(given)
+    if given.startswith("command:"):
+        return _command(given.partition(":")[2])
     makers = _sandboxes()
     if given in makers:
         return makers[given]()
     for made in entry_points(group="rlm.sandboxes"):
         if made.name == given:
             return _checked_sandbox(made.load()())
-    known = ", ".join(sorted(makers))
+    known = ", ".join([*sorted(makers), "'command: WORDS'"])
     raise ConfigurationError(f"the sandbox {given!r} is not known; there are: {known}")
+
+
+def _command(words: str) -> Sandbox:
+    from rlm.sandbox.command import CommandSandbox
+
+    try:
+        return CommandSandbox(shlex.split(words))
+    except ValueError as error:
+        raise ConfigurationError(f"sandbox='command:{words}': {error}") from None
 
 
 def _checked_sandbox(given: Any) -> Sandbox:

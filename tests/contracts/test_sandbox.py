@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 
 from rlm.errors import BudgetExceeded, ContextWindowExceeded, ValidationFailed
 from rlm.sandbox.base import CellLimits, Execution, Functions, OpenOptions, Sandbox, Session
+from rlm.sandbox.command import CommandSandbox
 from rlm.sandbox.docker import DockerSandbox
 from rlm.sandbox.local import LocalSandbox
 from rlm.sandbox.process import ProcessSandbox
 from rlm.testing import InMemorySandbox
 
 SANDBOXES: dict[str, Callable[[], Sandbox]] = {
+    "command": lambda: CommandSandbox(["env"], python=sys.executable),
     "docker": DockerSandbox,
     "local": LocalSandbox,
     "memory": InMemorySandbox,
