@@ -2,132 +2,123 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
+import functools
+import logging
 import socket
-import uuid
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from rlm.sandbox._archive import archive
-from rlm.sandbox._docker_engine import Engine, MountRefused
-from rlm.sandbox._docker_inputs import Folder, Weighed
-from rlm.sandbox._docker_owner import Owner
+from rlm.errors import SandboxError
+from rlm.guest.wire import Frame
+from rlm.sandbox._docker_berth import Berth
+from rlm.sandbox._docker_inputs import Weighed
+from rlm.sandbox._docker_kept import refusal
 from rlm.sandbox._docker_streams import Attached
+from rlm.sandbox._docker_walls import missing_inside, unseen_inside
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._relayed import RelayedZygote, whole
 
-if TYPE_CHECKING:
-    from rlm.sandbox.docker import DockerSandbox
-
 __all__ = ["Container"]
 
-_SCRATCH = "/tmp"
-_LOADER = """
-import os, sys
-def take(size):
-    data = b""
-    while len(data) < size:
-        piece = os.read(0, size - len(data))
-        if not piece: sys.exit("nobody is there")
-        data += piece
-    return data
-path = "/tmp/guest.zip"
-with open(path, "xb") as file: file.write(take(int.from_bytes(take(8), "big")))
-sys.path[:] = [path, *filter(None, sys.path)]
-from guest.__main__ import main
-del sys.path[0]
-os.unlink(path)
-main()
-"""
-"""What the container runs: it takes the guest from stdin, whatever its image has."""
+_GREETING_SECONDS = 60.0
+_PIECE = 64 * 1024
+
+_log = logging.getLogger("rlm")
 
 
 class Container(RelayedZygote):
-    """The container of one place: created, started and removed with it.
+    """The zygote of one place, in the berth that `board` finds for the inputs.
 
     `options` is the zygote's `bind` message without what only the host's side of it knows.
     """
 
-    def __init__(self, sandbox: DockerSandbox, options: Mapping[str, Any]) -> None:
+    def __init__(self, board: Callable[[Weighed], Berth], options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self._board = board
+        self._berth: Berth | None = None
         self._attached = Attached()
-        super().__init__({**options, "scratch": _SCRATCH}, self._attached)
-        self._sandbox = sandbox
-        self._engine: Engine | None = None
-        self._id: str | None = None
-        self._folder: Folder | None = None
-        self._decoded = 0
+        self._lacks: list[str] = []
+
+    async def start(self, inputs: Mapping[str, Any]) -> None:
+        """Start it and load the inputs; SandboxError when it cannot be had."""
+        await super().start(inputs)
+        assert self._berth is not None
+        self._berth.settled = True
+        missing = list(dict.fromkeys([*self._lacks, *self.facts["missing"]]))
+        room = {} if self._berth.room_mb is None else {"memory_mb": self._options["memory_mb"]}
+        self.facts |= {"container": self._berth.container, "missing": missing, **room}
+        if missing:
+            _warn_once(tuple(missing))
 
     def _stage(self, inputs: Mapping[str, Any]) -> Staged:
-        staged = Weighed(inputs)
-        self._decoded = staged.decoded
-        return staged
+        return Weighed(inputs)
 
     async def _launch(self, staged: Staged) -> socket.socket:
-        return await whole(self._run, staged)
-
-    def _paths(self) -> Sequence[str]:
-        return () if self._folder is None else self._folder.paths
-
-    def _run(self, staged: Staged) -> socket.socket:
-        """Create and start the container, and send the guest; return its streams."""
-        self._engine = engine = Engine(self._sandbox.connect_timeout)
-        engine.sweep()
-        if engine.local:
-            self._folder = Folder(staged.fds)
-            try:
-                self._id = self._create(engine, staged, self._folder.mounts)
-            except MountRefused:
-                self._let_go_of_folder()
-        if self._id is None:
-            self._id = self._create(engine, staged, {})
-        sock = engine.attach(self._id)
+        sock = await whole(self._take_berth, staged)
         try:
-            engine.start(self._id)
-            guest = archive()
-            sock.sendall(len(guest).to_bytes(8, "big") + guest)
+            assert self._berth is not None
+            frames = self._berth.said or await self._greeting(sock)
+            self._look(frames[0])
         except BaseException:
             sock.close()
             raise
         return sock
 
-    def _create(self, engine: Engine, staged: Staged, mounts: Mapping[str, str]) -> str:
-        """Create a container that has its memory beside what the inputs take."""
-        inputs = self._decoded
-        if not mounts:  # then files are in memory, too
-            inputs += sum(os.fstat(fd).st_size for fd in staged.fds)
-        return engine.create(
-            self._sandbox.image,
-            ["python3", "-s", "-c", _LOADER, "relay"],
-            {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"},
-            {**Owner.mine().labels, "rlm.place": uuid.uuid4().hex},
-            mounts,
-            **self._sandbox.walls(inputs),
-        )
+    def _take_berth(self, staged: Weighed) -> socket.socket:
+        self._berth = berth = self._board(staged)
+        self._cutter = self._attached = berth.attached
+        self._options["scratch"] = berth.scratch
+        if berth.room_mb is not None:
+            asked = self._options["memory_mb"]
+            self._options["memory_mb"] = min(asked or berth.room_mb, berth.room_mb)
+        return berth.sock
+
+    async def _greeting(self, sock: socket.socket) -> list[Frame]:
+        """Wait for what the guest says first: it is there, and this is what it sees."""
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(_GREETING_SECONDS):
+                while True:
+                    data = await asyncio.get_running_loop().sock_recv(sock, _PIECE)
+                    frames = self._attached.feed(data)
+                    if frames:
+                        return frames
+                    if not data:
+                        raise SandboxError(self._last_words(""))
+        except (OSError, ValueError) as error:
+            raise SandboxError(self._last_words(str(error))) from error
+
+    def _look(self, frame: Frame) -> None:
+        """Judge what the guest sees; a kept container has to have every wall."""
+        assert self._berth is not None
+        seen, network = frame[0]["seen"], bool(self._options["network"])
+        lacks = missing_inside(seen, network)
+        if lacks and self._berth.room_mb is not None:
+            raise refusal(self._berth.container, lacks)
+        self._lacks = [*lacks, *unseen_inside(seen)]
+
+    def _paths(self) -> Sequence[str]:
+        return () if self._berth is None else self._berth.paths
 
     def _started(self) -> None:
         super()._started()
-        self._let_go_of_folder()
-
-    def _let_go_of_folder(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            folder.remove()
+        if self._berth is not None:
+            self._berth.loaded()
 
     async def _remove(self) -> None:
-        await whole(self._end)
-
-    def _end(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is None:
-            return
-        try:
-            if self._id is not None:
-                engine.remove(self._id)
-        finally:
-            engine.close()
+        berth, self._berth = self._berth, None
+        if berth is not None:
+            await whole(berth.end)
 
     def _last_words(self, reason: str) -> str:
         said = self._attached.complaints.decode("utf-8", "replace").strip().rpartition("\n")[2]
         if self._code is not None and self._code < 0:
             reason = "it was killed, most likely for using too much memory: give it more memory_mb"
         return f"the sandbox's container has ended; {said or reason or 'it said nothing'}"
+
+
+@functools.cache
+def _warn_once(missing: tuple[str, ...]) -> None:
+    """Say once in the life of this process what containers here lack."""
+    _log.warning("sandbox='docker' lacks: %s", "; ".join(missing))

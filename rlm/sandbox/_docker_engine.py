@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
+import logging
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rlm.errors import ConfigurationError, SandboxError
+from rlm.errors import SandboxError
+from rlm.sandbox._docker_address import START_ONE, Address
 from rlm.sandbox._docker_owner import Owner
+from rlm.sandbox._docker_tls import plain
 
-__all__ = ["Engine", "MountRefused"]
+__all__ = ["Engine", "MountRefused", "NoSuchContainer"]
 
 _OLDEST_API = (1, 40)
 _REQUEST_SECONDS = 60
 _BUILD_SECONDS = 600
-_DEFAULT_HOST = "unix:///var/run/docker.sock"
+_USER = "65534:65534"
+
+_log = logging.getLogger("rlm")
 
 
 class MountRefused(SandboxError):
     """The engine does not see this machine's folders: it runs elsewhere."""
+
+
+class NoSuchContainer(SandboxError):
+    """The engine has no container of that name, or it does not run."""
 
 
 class Engine:
@@ -34,32 +42,40 @@ class Engine:
     def __init__(self, connect_timeout: float) -> None:
         from docker import APIClient
 
-        host = _host()
-        self.local = host.startswith("unix:")
-        with _explained(f"no Docker engine answers at {host}", _START_ONE):
-            _knock(host, connect_timeout)
-            self._api = APIClient(base_url=host, timeout=connect_timeout, version="auto")
+        address = Address.of_environment()
+        self.local = address.local
+        with _explained(f"no Docker engine answers at {address.host}", START_ONE):
+            address.knock(connect_timeout)
+            self._api = APIClient(**address.options(), timeout=connect_timeout, version="auto")
         self._api.timeout = _REQUEST_SECONDS
         api = str(self._api.api_version)
         if tuple(map(int, api.split("."))) < _OLDEST_API:
             self.close()
             raise SandboxError(
-                f"the Docker engine at {host} is too old: it speaks API {api}, and"
+                f"the Docker engine at {address.host} is too old: it speaks API {api}, and"
                 f" {'.'.join(map(str, _OLDEST_API))} is needed (Docker 19.03); upgrade it"
             )
 
     def sweep(self) -> None:
-        """Remove the containers of processes of this host that are no more."""
+        """Remove the containers of processes of this host that are no more, but for kept ones."""
+        for labels in self.labelled(Owner.mine().filter):
+            owner = Owner.of(labels)
+            if owner is not None and not owner.keeps and not owner.alive:
+                self.remove(labels["id"])
+
+    def labelled(self, *filters: str) -> list[dict[str, str]]:
+        """Return the labels of the containers that have these, with `id`, `image` and `status`."""
         with _explained("the Docker engine cannot list containers"):
-            for found in self._api.containers(all=True, filters={"label": Owner.mine().filter}):
-                owner = Owner.of(found["Labels"])
-                if owner is not None and not owner.alive:
-                    self.remove(found["Id"])
+            found = self._api.containers(all=True, filters={"label": list(filters)})
+        return [
+            {**each["Labels"], "id": each["Id"], "image": each["Image"], "status": each["Status"]}
+            for each in found
+        ]
 
     def create(
         self,
         image: str,
-        command: list[str],
+        command: Sequence[str],
         environment: Mapping[str, str],
         labels: Mapping[str, str],
         mounts: Mapping[str, str],
@@ -77,11 +93,11 @@ class Engine:
             with _explained("the Docker engine does not create the container"):
                 made = self._api.create_container(
                     image,
-                    command=command[1:],
-                    entrypoint=command[:1],
+                    command=list(command[1:]),
+                    entrypoint=list(command[:1]),
                     environment=dict(environment),
                     labels=dict(labels),
-                    user="65534:65534",
+                    user=_USER,
                     working_dir="/",
                     stdin_open=True,
                     use_config_proxy=False,  # a proxy's address may hold a password
@@ -92,28 +108,42 @@ class Engine:
             cause = error.__cause__
             if isinstance(cause, errors.ImageNotFound):
                 raise SandboxError(_missing(image)) from cause
-            if mounts and "bind source path does not exist" in str(cause):
+            if mounts and _is_refused_mount(str(cause)):
                 raise MountRefused(str(error)) from cause
             raise
+        _warn(made.get("Warnings") or ())
         return str(made["Id"])
 
     def attach(self, container: str) -> socket.socket:
         """Attach to the streams of a container that has not been started; the socket is ours."""
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         with _explained("the Docker engine does not attach"):
-            theirs = self._api.attach_socket(container, params=streams)
-        response = theirs._response  # the SDK keeps it there, so that it stays open
-        try:
-            ours = socket.socket(fileno=os.dup(theirs.fileno()))
-            ours.setblocking(True)  # the SDK's time-out is a property of the descriptor
-        finally:
-            response.close()
-        return ours
+            return plain(self._api.attach_socket(container, params=streams))
 
     def start(self, container: str) -> None:
         """Start a container."""
         with _explained("the Docker engine does not start the container"):
             self._api.start(container)
+
+    def execute(self, container: str, command: Sequence[str]) -> socket.socket:
+        """Start a further process in a running container, and return its streams, which are ours.
+
+        It has the container's user, environment and walls.
+        """
+        with self._of(container, "the Docker engine starts nothing in the container"):
+            made = self._api.exec_create(container, list(command), stdin=True, workdir="/")
+            return plain(self._api.exec_start(made["Id"], socket=True))
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return what the engine knows of a container, by its id or name."""
+        with self._of(container, "the Docker engine does not show the container"):
+            found: dict[str, Any] = self._api.inspect_container(container)
+        return found
+
+    def allow_memory(self, container: str, size: int) -> None:
+        """Let a running container use so many bytes; not every engine and runtime can."""
+        with _explained("the Docker engine does not change the container's memory"):
+            self._api.update_container(container, mem_limit=size, memswap_limit=size)
 
     def remove(self, container: str) -> None:
         """Kill and remove a container, and wait until it is gone."""
@@ -158,35 +188,38 @@ class Engine:
         """Close the connection."""
         self._api.close()
 
+    @contextlib.contextmanager
+    def _of(self, container: str, what: str) -> Iterator[None]:
+        """Tell a container that is not there, or does not run, from all else that goes wrong."""
+        from docker import errors
 
-_START_ONE = (
-    "start one, or say where it is in DOCKER_HOST (`docker version` asks the same one), or use"
-    " sandbox='process'"
-)
+        try:
+            with _explained(what):
+                yield
+        except SandboxError as error:
+            cause = error.__cause__
+            if isinstance(cause, errors.APIError) and cause.status_code in (404, 409):
+                raise NoSuchContainer(f"{what} {container!r}: {cause.explanation}") from cause
+            raise
 
 
-def _knock(host: str, timeout: float) -> None:
-    """Fail at once where nobody listens; the SDK would leave a socket open."""
-    if host.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(timeout)
-            sock.connect(host.removeprefix("unix://"))
+def _is_refused_mount(said: str) -> bool:
+    """Say whether an engine, Docker's or Podman's, means that it does not see what to mount."""
+    return "bind source path does not exist" in said or (
+        "statfs" in said and "no such file or directory" in said
+    )
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    """Pass on what the engine could not do of what was asked, but for a network nobody has."""
+    for warning in warnings:
+        if "forwarding" not in warning and "networking" not in warning.lower():
+            _log.warning("the Docker engine: %s", warning)
 
 
 def _missing(image: str) -> str:
     how = "`rlm docker build`" if image.split(":")[0] == "rlm/repl" else f"`docker pull {image}`"
     return f"the image {image!r} is not there: get it with {how}; runs download nothing"
-
-
-def _host() -> str:
-    host = os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
-    if not host.startswith(("unix://", "tcp://", "http://")) or os.environ.get("DOCKER_TLS_VERIFY"):
-        raise ConfigurationError(
-            f"DOCKER_HOST is {host!r}: the docker sandbox reaches an engine by unix:// or by tcp://"
-            " without TLS; forward its socket (`ssh -L engine.sock:/var/run/docker.sock HOST`) and"
-            " name that"
-        )
-    return host
 
 
 @contextlib.contextmanager
@@ -198,6 +231,11 @@ def _explained(what: str, advice: str = "") -> Iterator[None]:
 
     try:
         yield
+    except PermissionError as error:
+        raise SandboxError(
+            f"{what}: {error.strerror}: this user may not use its socket; be a member of the group"
+            " that owns it (often `docker`), or name an engine of your own in DOCKER_HOST"
+        ) from error
     except (errors.DockerException, RequestException, OSError, ValueError) as error:
         said = getattr(error, "explanation", None) or str(error)
         raise SandboxError(f"{what}: {said}" + (f"; {advice}" if advice else "")) from error

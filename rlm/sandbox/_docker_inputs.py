@@ -13,21 +13,31 @@ from typing import Any
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._scratch import private_folder
 
-__all__ = ["MOUNTED_AT", "Folder", "Weighed"]
+__all__ = ["MOUNTED_AT", "SECRETS_AT", "Folder", "Weighed"]
 
 MOUNTED_AT = "/rlm"
+SECRETS_AT = "/run/secrets"
 _PIECE = 1024 * 1024
 _OBJECTS = 16
 """Bytes of objects that a byte of JSON may become, while it is decoded."""
 
 
 class Weighed(Staged):
-    """Staged inputs; `decoded` estimates from above the bytes that they take in the guest."""
+    """Staged inputs; `decoded` estimates from above the bytes that they take in the guest.
+
+    `sent` is that with their files, which are in memory too where nothing is mounted.
+    """
 
     def __init__(self, inputs: Mapping[str, Any]) -> None:
         self._texts = 0
         super().__init__(inputs)
         self.decoded = self._texts + self.size + _OBJECTS * self.table[1]
+        self.sent = self.decoded + sum(os.fstat(fd).st_size for fd in self.fds)
+
+    @property
+    def files_size(self) -> int:
+        """The bytes of the files among them."""
+        return sum(os.fstat(fd).st_size for fd in self.fds[1:])
 
     def put_text(self, text: str) -> list[int]:
         """Keep text as UTF-8 and return where it is."""
@@ -36,40 +46,52 @@ class Weighed(Staged):
 
 
 class Folder:
-    """A private folder with a file for each descriptor, to be mounted read-only.
+    """A private folder of this machine that a container sees read-only, and no one else.
 
-    `mounts` is where what has to be mounted; `paths` is where the container finds each file. A
-    file of this machine that anyone may read is mounted in place, any other is copied once.
+    `mounts` is where what has to be mounted; `paths` is where the container finds each input.
     """
 
-    def __init__(self, fds: Sequence[int]) -> None:
+    def __init__(self) -> None:
         self._private = Path(private_folder())
-        shared = self._private / "inputs"
-        self.mounts = {str(shared): MOUNTED_AT}
-        self.paths = [f"{MOUNTED_AT}/{number}" for number in range(len(fds))]
+        self._shared = self._private / "inputs"
+        self.mounts = {str(self._shared): MOUNTED_AT}
+        self.paths: list[str] = []
         try:
-            shared.mkdir()
-            for number, fd in enumerate(fds):
-                self._add(shared / str(number), fd)
-            shared.chmod(0o755)  # whoever runs in the container; others do not get this far
+            self._shared.mkdir()
+            self._shared.chmod(0o755)  # whoever runs in the container; others do not get this far
         except BaseException:
             self.remove()
             raise
 
-    def remove(self) -> None:
-        """Remove the folder; what the container has opened it keeps."""
-        shutil.rmtree(self._private, ignore_errors=True)
+    def add(self, fds: Sequence[int], mounting: bool) -> None:
+        """Put in a file for each descriptor.
 
-    def _add(self, target: Path, fd: int) -> None:
-        source = _in_place(fd)
+        With `mounting` a file that anyone may read is mounted in place, any other is copied once.
+        """
+        for fd in fds:
+            target = self._shared / str(len(self.paths))
+            source = _in_place(fd) if mounting else None
+            with target.open("xb") as file:
+                if source is not None:
+                    self.mounts[source] = f"{MOUNTED_AT}/{target.name}"
+                else:
+                    with os.fdopen(os.dup(fd), "rb") as content:
+                        content.seek(0)
+                        shutil.copyfileobj(content, file, _PIECE)
+            target.chmod(0o444)
+            self.paths.append(f"{MOUNTED_AT}/{target.name}")
+
+    def add_secret(self, name: str, content: bytes) -> None:
+        """Put in a secret, which the container sees as a file of its own."""
+        target = self._private / f"secret-{name}"
         with target.open("xb") as file:
-            if source is not None:
-                self.mounts[source] = f"{MOUNTED_AT}/{target.name}"
-            else:
-                with os.fdopen(os.dup(fd), "rb") as content:
-                    content.seek(0)
-                    shutil.copyfileobj(content, file, _PIECE)
-        target.chmod(0o444)
+            file.write(content)
+        target.chmod(0o444)  # nobody comes to it from outside, and inside is somebody else
+        self.mounts[str(target)] = f"{SECRETS_AT}/{name}"
+
+    def remove(self) -> None:
+        """Remove the folder; what the container has opened or mounted it keeps."""
+        shutil.rmtree(self._private, ignore_errors=True)
 
 
 def _in_place(fd: int) -> str | None:

@@ -8,9 +8,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Owner"]
+__all__ = ["KEPT", "PLACE", "Owner"]
 
 _HOST, _PID, _BEGAN = "rlm.host", "rlm.pid", "rlm.began"
+PLACE = "rlm.place"
+KEPT = "rlm.kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +20,32 @@ class Owner:
     """A process: its machine, its number, and when it began, as numbers are used again.
 
     The machine is named by its hostname and by the space of process numbers, so that processes
-    in two containers that share an engine do not take each other for dead.
+    in two containers that share an engine do not take each other for dead. `keeps` is whether
+    the container is to outlive it.
     """
 
     host: str
     pid: int
     began: str
+    keeps: bool = False
 
     @staticmethod
-    def mine() -> Owner:
+    def mine(keeps: bool = False) -> Owner:
         """Return this process."""
         pid = os.getpid()
-        return Owner(_this_host(), pid, _began(pid))
+        return Owner(_this_host(), pid, _began(pid), keeps)
 
     @staticmethod
     def of(labels: Mapping[str, str]) -> Owner | None:
         """Return the owner that labels name, if they name one."""
         host, pid, began = (labels.get(name, "") for name in (_HOST, _PID, _BEGAN))
-        return Owner(host, int(pid), began) if host and pid.isdecimal() else None
+        return Owner(host, int(pid), began, KEPT in labels) if host and pid.isdecimal() else None
 
     @property
     def labels(self) -> dict[str, str]:
         """The labels of a container of this process."""
-        return {_HOST: self.host, _PID: str(self.pid), _BEGAN: self.began}
+        kept = {KEPT: "yes"} if self.keeps else {}
+        return {_HOST: self.host, _PID: str(self.pid), _BEGAN: self.began, **kept}
 
     @property
     def filter(self) -> str:
