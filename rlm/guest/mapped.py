@@ -8,11 +8,12 @@ of processes share them and a fork has no page tables of theirs to copy.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import sys
 from typing import Any, Dict, Optional, Tuple
 
-__all__ = ["ALIGNMENT", "FORMS", "LEAST", "Shared", "copied", "possible"]
+__all__ = ["ALIGNMENT", "FORMS", "LEAST", "Shared", "copied", "possible", "sealed"]
 
 FORMS: Dict[int, Tuple[str, int]] = {
     0x7F: ("ascii", 1),
@@ -52,6 +53,23 @@ def copied(content: memoryview, largest: int) -> str:
     if len(text) * width != len(content):  # lone surrogates side by side are one character there
         text = "".join(map(chr, content.cast("H")))
     return text
+
+
+def sealed(fd: int) -> int:
+    """Let nobody change this memory file any more; return it as one that is open for reading.
+
+    Before Linux 6.7 one that is sealed and open for writing cannot be mapped to share its pages.
+    """
+    import fcntl
+
+    try:
+        seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        reading = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except (AttributeError, OSError):  # only a memory file can be sealed, and only Linux has them
+        return fd
+    os.close(fd)
+    return reading
 
 
 class Shared:

@@ -15,6 +15,7 @@ from collections import deque
 from typing import Any, Deque, Mapping
 
 from . import confine, zygote
+from .mapped import sealed
 from .wire import MOST_FDS, Frames, WireError, pack
 
 __all__ = ["CHUNK", "Relay", "main"]
@@ -127,8 +128,6 @@ class Relay:
 
     def _keep(self, message: Mapping[str, Any], blob: bytes) -> None:
         """Take a piece of a file that comes over the wire; it is sealed at its end."""
-        import fcntl
-
         if message["first"]:
             make: Any = os.memfd_create
             self._fds.append(make("content", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
@@ -136,8 +135,7 @@ class Relay:
         while view:
             view = view[os.write(self._fds[-1], view) :]
         if message["last"]:
-            seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-            fcntl.fcntl(self._fds[-1], fcntl.F_ADD_SEALS, seals)
+            self._fds[-1] = sealed(self._fds[-1])
 
     def _say(self, message: dict[str, Any], blob: bytes = b"") -> None:
         for piece in pack(message, (blob,) if blob else ()):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 from rlm.files import located
-from rlm.guest.mapped import ALIGNMENT, FORMS, LEAST
+from rlm.guest.mapped import ALIGNMENT, FORMS, LEAST, sealed
 from rlm.guest.values import Blobs, NotPortable, encode
 from rlm.guest.wire import to_json
 
@@ -89,9 +87,7 @@ class Staged(VariableBlobs):
         except BaseException:
             self.close()
             raise
-        with contextlib.suppress(AttributeError, OSError):  # only a memory file can be sealed
-            seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-            fcntl.fcntl(self.fds[0], fcntl.F_ADD_SEALS, seals)
+        self.fds[0] = sealed(self.fds[0])
 
     def put(self, content: bytes) -> list[int]:
         if len(content) < LEAST:
