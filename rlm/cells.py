@@ -140,7 +140,15 @@ class Cells:
             error=_cell_error(error) if error else None,
             variables=tuple(events.VariableFact(**asdict(v)) for v in execution.variables),
             seconds=round(execution.seconds, 6),
+            **_images(execution),
         )
+
+
+def _images(execution: Execution) -> dict[str, Any]:
+    """Return the field about images where there are any: a line leaves out what is not set."""
+    if not execution.images:
+        return {}
+    return {"images": tuple(events.ImageFact(**asdict(image)) for image in execution.images)}
 
 
 def _cell_error(error: CellError) -> events.ErrorFact:

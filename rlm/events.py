@@ -7,6 +7,7 @@ Each line of a log is one event as JSON. The envelope comes first on the line, i
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -34,6 +35,7 @@ __all__ = [
     "ErrorFact",
     "Event",
     "FileRead",
+    "ImageFact",
     "InputFact",
     "InputStored",
     "LimitReached",
@@ -140,6 +142,20 @@ class VariableFact(_Fact):
     type: str
     length: int | None = None
     preview: str = ""
+
+
+class ImageFact(_Fact):
+    """A picture that a cell showed: format, sides in pixels, and its bytes in base64."""
+
+    format: Literal["PNG", "JPEG"]
+    width: int
+    height: int
+    base64: str
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes, as a file would have them."""
+        return b64decode(self.base64)
 
 
 class Event(_Fact):
@@ -346,6 +362,7 @@ class CodeExecuted(Event):
     value: str | None = None
     error: ErrorFact | None = None
     variables: tuple[VariableFact, ...] = ()
+    images: tuple[ImageFact, ...] = ()
     seconds: float = 0
 
 

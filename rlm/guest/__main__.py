@@ -7,7 +7,7 @@ import sys
 
 from . import relay, session, zygote
 from .files import Opener
-from .output import divert
+from .spool import Spool
 
 __all__ = ["main"]
 
@@ -22,7 +22,7 @@ def main() -> None:
         return
     place, own = (Opener([], None, kind) for kind in ("place", "session"))
     read_fd, write_fd = _standard_streams()
-    session.serve(read_fd, write_fd, {}, place, own, [divert(1), divert(2)])
+    session.serve(read_fd, write_fd, {}, place, own, Spool())
 
 
 def _standard_streams() -> tuple[int, int]:

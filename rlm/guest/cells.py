@@ -4,21 +4,20 @@ from __future__ import annotations
 import __future__
 
 import ast
-import linecache
-import traceback
 import types
 from typing import Any, Callable
 
+from . import failures
 from .errors import CellTimeout, Submitted
+from .failures import explain
 from .interrupts import Shield
-from .previews import describe, preview
+from .previews import describe, kind_name, preview
 
-__all__ = ["Cells", "explain", "split"]
+__all__ = ["VALUE_CHARS", "Cells", "explain", "split"]
 
-_VALUE_CHARS = 20_000
-_MESSAGE_CHARS = 4_000
+VALUE_CHARS = 20_000
+"""Characters of the value of a last expression that are told."""
 _VARIABLES = 100
-_KEPT_SOURCES = 200
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without the 6 ms of importing inspect
 _FUTURE = 0
 for _name in __future__.all_feature_names:
@@ -29,7 +28,8 @@ class Cells:
     """Runs cells in one namespace, that of a module named `__main__`.
 
     `after` runs when a cell has come to its end, as a part of it; `suffix` tells the cells of
-    several sessions in one process apart.
+    several sessions in one process apart. `show` describes the value of a last expression; where
+    cells find `_`, the last such value, is `last`.
     """
 
     def __init__(self, shield: Shield, after: Callable[[], None], suffix: str = "") -> None:
@@ -38,8 +38,13 @@ class Cells:
         self._suffix = suffix
         self.module = types.ModuleType("__main__")
         self.namespace: dict[str, Any] = self.module.__dict__
+        self.show: Callable[[Any], str] = lambda value: preview(value, VALUE_CHARS)
+        self.last: dict[str, Any] = {}
         self._given: dict[str, int] = {}
+        self._sources = failures.Sources()
+        self._before: dict[str, Any] = {}
         self._loop: Any = None
+        self._awaited: int | None = None
         self._submit: Any = None
         self._count = 0
 
@@ -55,10 +60,11 @@ class Cells:
         return [
             (name, value)
             for name, value in list(self.namespace.items())
-            if not (
+            if type(name) is str
+            and not (
                 name.startswith("_")
                 or self._given.get(name) == id(value)
-                or isinstance(value, types.ModuleType)
+                or issubclass(type(value), types.ModuleType)
             )
         ]
 
@@ -66,18 +72,30 @@ class Cells:
         """Run one cell and return its value, error and new variables as plain JSON values."""
         self._count += 1
         name = self._name(self._count)
-        lines = code.splitlines(keepends=True)
-        linecache.cache[name] = (len(code), None, lines, name)
-        linecache.cache.pop(self._name(self._count - _KEPT_SOURCES), None)
+        lines = self._sources.add(name, code)
         if self._submit is not None and not callable(self.namespace.get("submit")):
             self.namespace["submit"] = self._submit  # without it no cell could finish
-        before = self._marks()
+        self._before = self._marks()
         try:
             parts = self.compile(code, name)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-            return {"value": None, "error": _syntax_error(error, lines), "variables": []}
-        value, error_told = self._run_guarded(parts, name, lines)
-        return {"value": value, "error": error_told, "variables": self._changed(before)}
+            told = failures.syntax_error(error, lines)
+            return {"value": None, "error": told, "variables": []}
+        return self._run_guarded(parts, name, lines)
+
+    def accepted(self) -> dict[str, Any]:
+        """Return what is told of a cell whose output was accepted, and that never goes on."""
+        told: dict[str, Any] = {"value": None, "error": None, "variables": []}
+        try:
+            told["variables"] = self._changed()
+        except BaseException:  # its time is up, or the like: the names are enough
+            told["variables"] = self._changed(_barely)
+        if self._loop is not None:  # it stands still with the cell
+            import asyncio
+
+            self._loop = None
+            asyncio._set_running_loop(None)
+        return told
 
     def compile(self, code: str, name: str) -> list[types.CodeType]:
         """Return the code objects of a cell, to be run one after the other."""
@@ -86,22 +104,51 @@ class Cells:
     def _name(self, number: int) -> str:
         return f"<cell {number}{self._suffix}>"
 
-    def _run_guarded(self, parts: list[Any], name: str, lines: list[str]) -> Any:
-        value: Any = None
+    def _run_guarded(self, parts: list[Any], name: str, lines: list[str]) -> dict[str, Any]:
+        """Run and tell within the cell's time; what then takes too long is told barely."""
+        told: dict[str, Any] = {"value": None, "error": None, "variables": []}
+        caught: BaseException | None = None
+        self._awaited = None
         try:
             self._shield.begin()
             try:
-                for code in parts:
-                    value = self._execute(code)
-                shown = None if value is None else preview(value, _VALUE_CHARS)
-                self._after()
+                try:
+                    self._run(parts, told)
+                except Submitted:
+                    told["value"] = None
+                except BaseException as error:
+                    caught = error
+                    self._failed(error, told, name, lines)
+                told["variables"] = self._changed(_barely if _is_over(caught) else describe)
             finally:
                 self._shield.end()
-        except Submitted:
-            return None, None
-        except BaseException as error:
-            return None, _told(error, name, lines)
-        return shown, None
+        except BaseException as why:
+            self._shield.end()
+            if told["error"] is None:
+                told["error"] = failures.barely(caught or why, name, lines, why)
+            told["variables"] = self._changed(_barely)
+        return told
+
+    def _run(self, parts: list[Any], told: dict[str, Any]) -> None:
+        value: Any = None
+        for code in parts:
+            value = self._execute(code)
+        if value is not None:
+            told["value"] = self.show(value)
+            self.last["_"] = value
+        self._after()
+
+    def _failed(
+        self, error: BaseException, told: dict[str, Any], name: str, lines: list[str]
+    ) -> None:
+        if issubclass(type(error), MemoryError):
+            self.last.pop("_", None)  # nobody knows that it holds something large
+        told["value"] = None
+        self._sources.restore()
+        if _is_over(error):
+            told["error"] = failures.barely(error, name, lines, error, self._awaited)
+        else:
+            told["error"] = failures.told(error, name, lines, self._awaited)
 
     def _execute(self, code: types.CodeType) -> Any:
         if not code.co_flags & _COROUTINE:
@@ -117,9 +164,9 @@ class Cells:
         task = self._loop.create_task(coroutine)
         try:
             return self._loop.run_until_complete(task)
-        except BaseException as error:
+        except BaseException:
             if not task.done():  # else it would go on with the next cell that awaits
-                error.awaited_line = _awaited_line(coroutine, name)  # type: ignore[attr-defined]
+                self._awaited = _awaited_line(coroutine, name)
                 task.cancel()
                 self._loop.run_until_complete(asyncio.wait([task]))
             raise
@@ -127,13 +174,32 @@ class Cells:
     def _marks(self) -> dict[str, Any]:
         return {name: _mark(value) for name, value in self.own()}
 
-    def _changed(self, before: dict[str, Any]) -> list[Any]:
+    def _changed(self, tell: Callable[[str, Any], list[Any]] = describe) -> list[Any]:
+        before = self._before
         changed = [item for item in self.own() if before.get(item[0]) != _mark(item[1])]
-        return [describe(name, value) for name, value in changed[:_VARIABLES]]
+        return [tell(name, value) for name, value in changed[:_VARIABLES]]
 
 
 def _mark(value: Any) -> Any:
-    return (id(value), len(value)) if type(value) in (list, dict, set, bytearray) else id(value)
+    kind = type(value)
+    if kind is list or kind is dict or kind is set or kind is bytearray:
+        return (id(value), len(value))
+    return id(value)
+
+
+def _is_over(error: BaseException | None) -> bool:
+    """Whether the cell's time is up: no more code of it is to run."""
+    return issubclass(type(error), CellTimeout)
+
+
+def _barely(name: str, value: Any) -> list[Any]:
+    """Describe a variable without running code of it."""
+    if type(value) in _PLAIN:
+        return describe(name, value)
+    return [name, kind_name(value), None, ""]
+
+
+_PLAIN = frozenset((str, bytes, bytearray, int, float, bool, type(None)))
 
 
 def split(tree: ast.Module, name: str) -> list[types.CodeType]:
@@ -148,51 +214,6 @@ def split(tree: ast.Module, name: str) -> list[types.CodeType]:
     return parts
 
 
-def _syntax_error(error: BaseException, lines: list[str]) -> dict[str, Any]:
-    line = getattr(error, "lineno", None)
-    told = _facts(error, line, lines)
-    told["traceback"] = "".join(traceback.format_exception_only(type(error), error))
-    told["kind"] = "syntax"
-    return told
-
-
-def _told(error: BaseException, name: str, lines: list[str]) -> dict[str, Any]:
-    if isinstance(error, SystemExit):
-        told = _facts(error, _line(error, name), lines)
-        told["message"] = "exit() ended this cell; the session and its variables live on"
-        return told
-    told = _facts(error, _line(error, name), lines)
-    told["traceback"] = explain(error)
-    if isinstance(error, CellTimeout):
-        told["kind"] = "timeout"
-    return told
-
-
-def _facts(error: BaseException, line: int | None, lines: list[str]) -> dict[str, Any]:
-    try:
-        message = str(error)[:_MESSAGE_CHARS]
-    except (Exception, SystemExit) as broken:
-        message = f"its message raises {type(broken).__name__}"
-    source = lines[line - 1].rstrip("\r\n") if line and 0 < line <= len(lines) else ""
-    return {
-        "type": type(error).__name__,
-        "message": message,
-        "line": line,
-        "source": source[:1_000],
-        "traceback": "",
-        "kind": "error",
-    }
-
-
-def _line(error: BaseException, name: str) -> int | None:
-    """Return the innermost line of this cell that the error came through."""
-    found: int | None = getattr(error, "awaited_line", None)
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename == name:
-            found = line
-    return found
-
-
 def _awaited_line(coroutine: Any, name: str) -> int | None:
     """Return the innermost line of this cell that a suspended coroutine waits at."""
     found = None
@@ -202,18 +223,3 @@ def _awaited_line(coroutine: Any, name: str) -> int | None:
             found = frame.f_lineno
         coroutine = getattr(coroutine, "cr_await", None)
     return found
-
-
-def explain(error: BaseException) -> str:
-    """Return the traceback with the frames of cells only."""
-    try:
-        told = traceback.TracebackException.from_exception(error)
-        seen: list[Any] = [told]
-        while seen:
-            one = seen.pop()
-            kept = [frame for frame in one.stack if frame.filename.startswith("<cell ")]
-            one.stack = traceback.StackSummary.from_list(kept)
-            seen += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
-        return "".join(told.format())[-20_000:]
-    except Exception as broken:
-        return f"{type(error).__name__} (its traceback raises {type(broken).__name__})"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from typing import Any
+from typing import Any, Callable
 
 from .errors import CellTimeout, Submitted
 
 __all__ = ["Shield"]
+
+_LEAST_DEPTH = 200
+"""Frames that the guest needs to tell of a cell that lowered the limit."""
 
 
 class Shield:
@@ -17,42 +20,43 @@ class Shield:
 
     As a context manager it keeps an interrupt away from what must not be cut in two; the
     interrupt is raised at its end. Only the main thread, which runs the cells, gets interrupts.
+    `leave` is called in the main thread once a cell has submitted, and does not return: raising
+    would run the cell's handlers, which may go on as they like.
     """
 
     def __init__(self) -> None:
         self.running = False
         self.submitted = False
+        self.leave: Callable[[], None] = _leave
+        self._left = False
         self._main = threading.get_ident()
         self._depth = 0
         self._pending = False
 
-    def install(self) -> None:
-        """Take over SIGINT, in the main thread."""
-        signal.signal(signal.SIGINT, self._on_signal)
-
     def begin(self) -> None:
-        """A cell begins to run."""
-        self._pending = self.submitted = False
+        """A cell begins to run; SIGINT is ours again, whatever the last one made of it."""
+        signal.signal(signal.SIGINT, self._on_signal)
+        self._pending = self.submitted = self._left = False
         self.running = True
 
     def end(self) -> None:
-        """The cell has ended: an interrupt that comes late is dropped."""
-        if self.submitted:
+        """The cell has ended: an interrupt that comes late is dropped, and so is its tracing."""
+        if sys.gettrace() is not None or sys.getprofile() is not None:
             sys.settrace(None)
+            sys.setprofile(None)
+        if sys.getrecursionlimit() < _LEAST_DEPTH:
+            sys.setrecursionlimit(_LEAST_DEPTH)
         self.running = self._pending = False
 
     def accept(self) -> None:
-        """The cell has submitted: whatever it would run next raises Submitted instead."""
+        """The cell has submitted: none of its threads runs on."""
         self.submitted = True
-        if threading.get_ident() != self._main:
-            signal.pthread_kill(self._main, signal.SIGINT)  # it may sleep in a call
-            return
-        frame: Any = sys._getframe()
-        while frame is not None:
-            if frame.f_code.co_filename.startswith("<cell "):
-                frame.f_trace = _stop
-            frame = frame.f_back
-        sys.settrace(_stop)
+        if threading.get_ident() == self._main:
+            self._raise()
+        signal.pthread_kill(self._main, signal.SIGINT)  # it may sleep in a call
+        never = threading.Lock()
+        while True:
+            never.acquire()
 
     def _on_signal(self, number: int, frame: Any) -> None:
         if not self.running:
@@ -64,8 +68,9 @@ class Shield:
 
     def _raise(self) -> None:
         self._pending = False
-        if self.submitted:
-            raise Submitted
+        if self.submitted and not self._left:
+            self._left = True
+            self.leave()
         raise CellTimeout("the cell used up its time")
 
     def __enter__(self) -> Shield:
@@ -80,10 +85,5 @@ class Shield:
                 self._raise()
 
 
-def _stop(frame: Any, event: str, argument: Any) -> Any:
-    """A trace function that lets no further line of a cell run."""
-    if not frame.f_code.co_filename.startswith("<cell "):
-        return None
-    if event == "line":
-        raise Submitted
-    return _stop
+def _leave() -> None:
+    raise Submitted

@@ -16,7 +16,7 @@ from typing import Any, Mapping, Optional, Sequence
 from . import session
 from .files import Opener
 from .mapped import Shared
-from .output import divert
+from .spool import Spool
 from .values import decode
 from .walls import Walls
 from .wire import MOST_FDS, VERSION, Frame, Frames, WireError, from_json, pack
@@ -62,6 +62,7 @@ class Zygote:
         self._fds: list[int] = []
         self._pids: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
+        self._spools: dict[int, Spool] = {}
         self._inputs: dict[str, Any] = {}
         self._files = Opener([], None, "place")
         self._options: Mapping[str, Any] = {}
@@ -176,17 +177,21 @@ class Zygote:
 
     def _open(self, number: int, fds: list[int]) -> None:
         folder = self._folder(number)
-        parent = os.getpid()
+        parent, spool = os.getpid(), None
         try:
             os.mkdir(folder, 0o700)
+            spool = Spool(folder)
             pid = os.fork()
         except OSError as error:  # of space or of processes
+            if spool is not None:
+                spool.close()
             self._refuse(number, fds, f"there is no room for it: {error.strerror}")
             return
         if pid == 0:
-            self._become(fds, folder, parent)
+            self._become(fds, folder, parent, spool)
         for fd in fds:
             os.close(fd)
+        self._spools[number] = spool
         self._sessions[pid] = number
         self._pids[number] = pid
 
@@ -200,7 +205,7 @@ class Zygote:
         assert self._walls is not None
         return os.path.join(self._walls.scratch, str(number))
 
-    def _become(self, fds: list[int], folder: str, parent: int) -> None:
+    def _become(self, fds: list[int], folder: str, parent: int, spool: Spool) -> None:
         """Turn this fork into a session, which never returns."""
         try:
             signal.set_wakeup_fd(-1)
@@ -208,12 +213,13 @@ class Zygote:
             os.setsid()
             for inherited in (self._control, self._bell, self._ringer):
                 inherited.close()
+            for other in self._spools.values():
+                other.close()
             os.chdir(folder)
-            output = [divert(1), divert(2)]  # within the walls no such files can be made
             assert self._walls is not None
             self._walls.enter(folder, parent)
             own = Opener(fds[1:], self._options["memory_mb"], "session")
-            session.serve(fds[0], fds[0], self._inputs, self._files, own, output)
+            session.serve(fds[0], fds[0], self._inputs, self._files, own, spool)
         finally:
             os._exit(0)
 
@@ -250,7 +256,9 @@ class Zygote:
             self._kill_strays()
         _remove(self._folder(number))
         code = os.waitstatus_to_exitcode(status)
-        self.say({"t": "gone", "id": number, "code": code})
+        spool = self._spools.pop(number)
+        self.say({"t": "gone", "id": number, "code": code, "rest": spool.rest()})
+        spool.close()
 
     def _kill_strays(self) -> None:
         """Kill what sessions left behind: this process inherits all that outlives its parent."""

@@ -8,18 +8,21 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from rlm.errors import RLMError, RunError, SandboxError, ToolError
+from rlm.guest.session import BROKEN
 from rlm.guest.values import Blobs, decode, encode
 from rlm.guest.wire import VERSION, Frame, WireError
 from rlm.sandbox._channel import Line
 from rlm.sandbox._clock import CellClock
 from rlm.sandbox._inputs import VariableBlobs
-from rlm.sandbox._said import execution
+from rlm.sandbox._said import execution, lost
 from rlm.sandbox._zygote import Life, Zygote
-from rlm.sandbox.base import CellError, CellLimits, Execution, Functions, OnOutput
+from rlm.sandbox.base import CellLimits, Execution, Functions, OnOutput
 
 __all__ = ["Live"]
 
 _GRACE_SECONDS = 1.0
+_LAST_SECONDS = 0.5
+"""What a process may take to end once its wire is closed, before it is killed."""
 _MOST_CALLS = 4096
 _OPEN_SECONDS = 60.0
 _LONGEST_REASON = 500
@@ -214,25 +217,18 @@ class Live:
             self._on_lost("")
 
     async def _lost_execution(self) -> Execution:
-        seconds = self._clock.spent
+        seconds, life = self._clock.spent, self._life
+        assert life is not None
+        if not (self._overdue or self._reason):  # it has let go of the wire: most likely it is dead
+            await asyncio.wait([life.gone], timeout=_LAST_SECONDS)
+            self._reason = "" if life.gone.done() else "a cell closed its connection to the host"
         code = await self._end()
         if self._overdue:
             limit = self._limits.seconds
             why = f"it did not stop when its time of {limit:g} s was up, so it was ended by force"
         else:
-            why = _cause(code, self._reason or ("" if self._life is None else self._life.why))
-        message = (
-            f"The session was lost: {why}. All variables are gone; the inputs are there again."
-        )
-        stdout, stderr = "".join(self._output["stdout"]), "".join(self._output["stderr"])
-        return Execution(
-            stdout=stdout,
-            stderr=stderr,
-            stdout_chars=len(stdout),
-            stderr_chars=len(stderr),
-            error=CellError("SessionLost", message, kind="lost"),
-            seconds=seconds,
-        )
+            why = _cause(code, self._reason or life.why)
+        return lost(why, self._output, life.rest, self._limits.output_bytes, seconds)
 
 
 def _fields(type_name: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -249,15 +245,32 @@ def _cause(code: int | None, reason: str) -> str:
         return reason
     if code is None:
         return "the process that it came from has ended"
-    if code == -signal.SIGKILL:
-        return "its process was killed, most likely for using too much memory"
-    if code == -signal.SIGSEGV:
-        return "its process crashed (segmentation fault, as after too deep a recursion)"
-    if code == -signal.SIGXCPU:
-        return "it used up the processor time that a session has"
     if code < 0:
-        return f"its process was ended by signal {-code}"
+        return f"its process {_end_by(-code)}"
+    if code == BROKEN:
+        return "a cell broke the program that runs cells, by closing or replacing what that needs"
     return f"its process ended itself with exit code {code}"
+
+
+def _end_by(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = str(number)
+    return _ENDS.get(name, f"was ended by signal {name}")
+
+
+_ENDS = {
+    "SIGKILL": "was killed, most likely for using too much memory",
+    "SIGSEGV": "crashed (segmentation fault, as after too deep a recursion)",
+    "SIGBUS": "crashed (bus error)",
+    "SIGFPE": "crashed (floating point exception)",
+    "SIGILL": "crashed (illegal instruction)",
+    "SIGABRT": "aborted, as C code does that finds itself broken",
+    "SIGALRM": "was ended by an alarm that a cell had set",
+    "SIGXCPU": "used up the processor time that a session has",
+    "SIGSYS": "made a system call that is not allowed here",
+}
 
 
 def _told(error: RLMError) -> dict[str, Any]:

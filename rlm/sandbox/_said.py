@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlm.guest.images import MOST_BYTES, MOST_IMAGES, MOST_IN_ALL, measure
+from rlm.guest.output import Kept
 from rlm.guest.values import decode
 from rlm.guest.wire import WireError
-from rlm.sandbox.base import CellError, Execution, Variable
+from rlm.sandbox.base import CellError, Execution, Image, Variable
 
-__all__ = ["execution"]
+__all__ = ["execution", "lost"]
 
 _KINDS = ("error", "syntax", "timeout")
 _MOST_VARIABLES = 1000
@@ -34,7 +38,49 @@ def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: flo
         error=None if error is None else _error(error),
         variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
         files=tuple(str(name)[:500] for name in done["files"][:_MOST_FILES]),
+        images=_images([decode(image, blob) for image in done.get("images", ())[:MOST_IMAGES]]),
         seconds=seconds,
+    )
+
+
+def lost(
+    why: str,
+    pieces: Mapping[str, Sequence[str]],
+    rest: Mapping[str, Any],
+    most: int,
+    seconds: float,
+) -> Execution:
+    """Make the Execution of a cell whose session was lost.
+
+    `pieces` is what it sent of its output, `rest` what it had no time to send; `most` bounds each.
+    """
+    kept = {}
+    for stream in ("stdout", "stderr"):
+        kept[stream] = Kept(most)
+        for text in (*pieces[stream], rest.get(stream, "")):
+            kept[stream].add(text if isinstance(text, str) else "")
+    message = f"The session was lost: {why}; all variables are gone, the inputs are there again."
+    return Execution(
+        stdout=kept["stdout"].text(),
+        stderr=kept["stderr"].text(),
+        stdout_chars=kept["stdout"].chars,
+        stderr_chars=kept["stderr"].chars,
+        error=CellError("SessionLost", message, kind="lost"),
+        seconds=seconds,
+    )
+
+
+def _images(contents: Sequence[Any]) -> tuple[Image, ...]:
+    """Believe of images what their bytes say."""
+    if not all(type(content) is bytes and len(content) <= MOST_BYTES for content in contents):
+        raise WireError("an image is malformed")
+    measured = [measure(content) for content in contents]
+    if None in measured or sum(map(len, contents)) > MOST_IN_ALL:
+        raise WireError("an image is malformed")
+    return tuple(
+        Image(*size, b64encode(content).decode("ascii"))  # type: ignore[arg-type] # a format of ours
+        for size, content in zip(measured, contents, strict=True)
+        if size is not None
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rlm.errors import SandboxError
@@ -23,7 +23,8 @@ class Life:
     """One session's process: its number in the zygote, its line to the host, its end.
 
     `gone` has the exit code, negative for a signal, and None when the zygote itself has gone;
-    `why` says more where the process could not be had at all.
+    `why` says more where the process could not be had at all; `rest` is what it printed and could
+    not send any more, by stream.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Life:
     gone: asyncio.Future[int | None]
     interrupted: asyncio.Future[None] | None = None
     why: str = ""
+    rest: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Zygote(ABC):
@@ -132,6 +134,8 @@ class Zygote(ABC):
             life = self._lives.pop(message["id"])
             if not life.gone.done():
                 life.why = str(message.get("why", ""))
+                rest = message.get("rest")
+                life.rest = rest if isinstance(rest, dict) else {}
                 life.gone.set_result(code)
         elif kind == "interrupted":
             found = self._lives.get(message["id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ __all__ = [
     "CellLimits",
     "Execution",
     "Functions",
+    "Image",
     "OnOutput",
     "OpenOptions",
     "Place",
@@ -63,6 +65,22 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that a cell showed: its format by its own header, sides in pixels, and its bytes
+    in base64, at most 2 MiB of them."""
+
+    format: Literal["PNG", "JPEG"]
+    width: int
+    height: int
+    base64: str
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes, as a file would have them."""
+        return b64decode(self.base64)
+
+
+@dataclass(frozen=True, slots=True)
 class CellError:
     """How a cell failed: the class and message of its exception, where, and the traceback.
 
@@ -87,6 +105,7 @@ class Execution:
     `value` is the repr of the last expression. `variables` are those that are new or changed.
     `files` are the input files that were read for the first time in this session, by their names
     in cells: `report`, or `docs[1]` and `case.main` where they are in a list or a record.
+    `images` are the pictures that it showed, at most 8 and 4 MiB of them.
     `seconds` is the cell's own time, without what the host took to answer.
     """
 
@@ -98,6 +117,7 @@ class Execution:
     error: CellError | None = None
     variables: tuple[Variable, ...] = ()
     files: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
     seconds: float = 0.0
 
     @property
