@@ -231,6 +231,33 @@ def test_a_hundred_sessions_leave_nothing(nothing_left: None) -> None:
     asyncio.run(main())
 
 
+def test_masks_and_ignored_signals_of_the_host_are_not_inherited() -> None:
+    program = """
+        import asyncio, os, signal
+        from rlm.sandbox.base import CellLimits, OpenOptions
+        from rlm.sandbox.process import ProcessSandbox
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGCHLD, signal.SIGALRM])
+        os.umask(0)
+        async def main():
+            async with ProcessSandbox().start({}, CellLimits(seconds=0.2)) as place:
+                async with place.open({}, {}, OpenOptions()) as session:
+                    done = await session.execute("x = 1\\nwhile True: pass")
+                    print(done.error.kind, (await session.execute("x")).value)
+                    code = "import os, signal; oct(os.umask(0)), signal.getsignal(signal.SIGUSR1)"
+                    print((await session.execute(code)).value)
+                    code = "open('/proc/self/oom_score_adj').read().strip()"
+                    print((await session.execute(code)).value)
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True
+    )
+    said = "timeout 1\n('0o22', <Handlers.SIG_DFL: 0>)\n'900'\n"
+    assert (done.stdout, done.stderr) == (said, "")
+
+
 # lesson 26: the guest lies
 
 

@@ -30,11 +30,19 @@ _SOON = (
 """What cells import often: loaded while nobody waits, then shared by all later sessions."""
 
 
+_IGNORED = {getattr(signal, name, None) for name in ("SIGPIPE", "SIGXFSZ")}
+"""What every Python ignores, to raise an error instead."""
+
+_FIRST_TO_GO = b"900"
+"""Of 1000: when memory runs out, the system ends guests, and not who started them."""
+
+
 def main(control_fd: int) -> None:
     """Serve the host on the other end of this Unix socket until it closes."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
     _away_from_standard_streams()
+    _inherit_nothing()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     zygote = Zygote(control)
     try:
@@ -44,6 +52,20 @@ def main(control_fd: int) -> None:
     finally:
         zygote.end()
     os._exit(0)  # an interpreter takes 3 ms to tidy up what the system takes back anyway
+
+
+def _inherit_nothing() -> None:
+    """Leave what a process has of the one that started it; be the first to go when memory ends."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) == signal.SIG_IGN and number not in _IGNORED:
+            signal.signal(number, signal.SIG_DFL)
+    os.umask(0o022)
+    try:
+        with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+            file.write(_FIRST_TO_GO)
+    except OSError:
+        return  # it has no /proc, or is to go before others already
 
 
 def _away_from_standard_streams() -> None:
