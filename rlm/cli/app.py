@@ -68,7 +68,7 @@ app.command(epilog=show.EXAMPLES)(show.show)
 app.command(epilog=models.EXAMPLES)(models.models)
 app.command()(models.schema)
 app.command(epilog=console.EXAMPLES)(console.console)
-app.command()(doctor.doctor)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("exec", epilog=cell.EXAMPLES)(cell.execute)
 app.add_typer(docker.app, name="docker")
 
@@ -114,7 +114,7 @@ def _misused(error: Exception) -> int:
     context = error.ctx  # type: ignore[attr-defined] # likewise
     path = context.command_path if context is not None else "rlm"
     exits.complain(message.replace("Value error, ", ""), f"'{path} --help' shows how.")
-    return exits.MISUSE
+    return cell.USAGE if path == "rlm exec" else exits.MISUSE
 
 
 def _write_anything() -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rlm.cli.sandboxes import Settings
+
 if TYPE_CHECKING:
     from rlm.result import Result
 
@@ -30,6 +32,7 @@ def console(
     sandbox: Annotated[
         str, typer.Option("--sandbox", "--env", "-e", metavar="NAME", help="Where code runs.")
     ] = "process",
+    options: Settings = None,
     max_iterations: Annotated[
         int, typer.Option(metavar="N", min=1, help="Turns of one call.")
     ] = 20,
@@ -41,15 +44,17 @@ def console(
     """
     import rlm
     from rlm.cli.asking import choose_models, limits_of
+    from rlm.cli.sandboxes import chosen, memory_of
 
-    options = {
+    place = chosen(sandbox, options or ())
+    defaults = {
         **choose_models(model, sub_model, []),
-        "sandbox": sandbox,
-        "limits": limits_of(max_iterations=max_iterations),
+        "sandbox": place,
+        "limits": limits_of(max_iterations=max_iterations, memory_mb=memory_of(place)),
         "log_dir": log_dir,
     }
     names: dict[str, Any] = {"rlm": rlm, "model": model}
-    names["ask"] = Asking(options, names)
+    names["ask"] = Asking(defaults, names)
     _interact(names, f'rlm with {model}: ask("question"), ask("question", context), last')
 
 

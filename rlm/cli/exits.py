@@ -20,6 +20,7 @@ __all__ = [
     "complain",
     "debugging",
     "exit_code",
+    "write_plain",
 ]
 
 OK = 0
@@ -46,6 +47,14 @@ def complain(message: str, hint: str = "") -> None:
     from rlm.sinks.wording import one_line
 
     sys.stderr.write(f"rlm: {one_line(message)}\n" + (f"{hint}\n" if hint else ""))
+    sys.stderr.flush()
+
+
+def write_plain(text: str) -> None:
+    """Write lines to stderr, with nothing in them that a terminal would obey."""
+    from rlm.sinks.wording import plain
+
+    sys.stderr.write(plain(text) + "\n")
     sys.stderr.flush()
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from rlm.cli.sandboxes import CODE, Settings
+
 __all__ = ["EXAMPLES", "run"]
 
 EXAMPLES = r"""[bold]Examples[/bold]
@@ -24,7 +26,7 @@ EXAMPLES = r"""[bold]Examples[/bold]
   0 answered · 1 no answer · 2 misuse · 3 needs review · 130 interrupted
 """
 
-DATA, MODELS, CODE, LIMITS, SHOWN = "Data", "Models", "Code", "Limits", "Output"
+DATA, MODELS, LIMITS, SHOWN = "Data", "Models", "Limits", "Output"
 
 Question = Annotated[
     str | None,
@@ -136,7 +138,8 @@ SandboxName = Annotated[
         metavar="NAME",
         rich_help_panel=CODE,
         help="Where generated code runs: process (confined by the operating system), docker (in a "
-        "container), local (no wall: trusted prompts only), or one that a package adds.",
+        "container), 'command: WORDS' (behind a command such as ssh HOST), local (no wall: trusted "
+        "prompts only), or one that a package adds.",
     ),
 ]
 CellSeconds = Annotated[
@@ -219,6 +222,7 @@ def run(
     price: Prices = None,
     dialect: Dialect = "fence",
     sandbox: SandboxName = "process",
+    options: Settings = None,
     timeout: CellSeconds = None,
     max_iterations: MaxIterations = None,
     max_depth: MaxDepth = None,
@@ -246,9 +250,12 @@ def run(
     """
     from rlm.cli.asking import Display, ask, choose_models, limits_of
     from rlm.cli.inputs import read_task
+    from rlm.cli.sandboxes import chosen, memory_of
 
+    place = chosen(sandbox, options or ())
     limits = limits_of(
         cell_seconds=timeout,
+        memory_mb=memory_of(place),
         max_iterations=max_iterations,
         max_depth=max_depth,
         max_llm_calls=max_llm_calls,
@@ -276,7 +283,7 @@ def run(
         display,
         log_dir=None if no_log else log_dir,
         limits=limits,
-        sandbox=sandbox,
+        sandbox=place,
         dialect=dialect,
         tags=tuple(tag or ()),
         **models,
