@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def many(
     debug: bool = False,
 ) -> None:
     """Let so many sessions live, and look for what they have left: `left` finds what is apart."""
-    lived(sandbox, range(1), debug, victims)  # what is made once is made
+    victims(), left()  # what is made once is made
+    lived(sandbox, range(1), debug, victims)
     before, begun, ends, memory = held(folder), time.perf_counter(), Counter[str](), []
     seeds, thousand = 1 + max(count // PER_SEED, 1), 1000 // PER_SEED
     for start in range(1, seeds, thousand):
@@ -111,22 +112,33 @@ def test_sessions_behind_a_command_leave_nothing_behind(folder: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.docker
 def test_sessions_in_containers_leave_nothing_behind(folder: Path) -> None:
+    many(DockerSandbox(), times(300), folder, _in_containers, _containers)
+
+
+def _in_containers() -> set[int]:
+    """Return the processes in our containers, by their numbers here."""
+    from docker import errors
+
+    found = set()
+    with _engine() as engine:
+        for container in _ours(engine):
+            with suppress(errors.APIError):  # it has just ended
+                found |= {int(row[1]) for row in engine.top(container)["Processes"]}
+    return found
+
+
+def _containers() -> set[str]:
+    with _engine() as engine:
+        return _ours(engine)
+
+
+def _ours(engine: Any) -> set[str]:
+    listed = engine.containers(all=True, filters={"label": f"rlm.pid={os.getpid()}"})
+    return {container["Id"] for container in listed}
+
+
+def _engine() -> Any:
+    """Return a client of the engine, which keeps connections until it is closed."""
     import docker
 
-    engine = docker.from_env()
-    own = {"all": True, "filters": {"label": f"rlm.pid={os.getpid()}"}}
-
-    def victims() -> set[int]:
-        found = set()
-        for container in engine.containers.list(**own):
-            with suppress(docker.errors.APIError):  # it has just ended
-                found |= {int(row[1]) for row in container.top()["Processes"]}
-        return found
-
-    def left() -> set[str]:
-        return {container.id for container in engine.containers.list(**own)}
-
-    try:
-        many(DockerSandbox(), times(300), folder, victims, left)
-    finally:
-        engine.close()
+    return closing(docker.APIClient(os.environ.get("DOCKER_HOST"), version="auto"))
