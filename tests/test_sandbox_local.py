@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from snippets import ESCAPES, MISTAKES, ORDINARY, STUBBORN
+from naive import run_naively
+from snippets.bindings import BINDINGS
+from snippets.escapes import ESCAPES
+from snippets.host import HOST
+from snippets.language import LANGUAGE
+from snippets.modules import MODULES
+from snippets.objects import OBJECTS
+from snippets.ordinary import ORDINARY
+from snippets.stubborn import MISTAKES, OVERSIZED, STUBBORN
 
 from rlm.errors import ConfigurationError
 from rlm.files import File
@@ -55,10 +63,13 @@ def told(execution: Execution) -> tuple[Any, ...]:
     )
 
 
-@pytest.mark.parametrize("name", ORDINARY)
+WRITTEN = {**ORDINARY, **LANGUAGE}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_rr29_what_models_write_does_the_same_as_anywhere(name: str) -> None:
-    [here] = cells(ORDINARY[name])
-    [there] = cells(ORDINARY[name], sandbox=InMemorySandbox())
+    [here] = cells(WRITTEN[name])
+    [there] = cells(WRITTEN[name], sandbox=InMemorySandbox())
     assert there.error is None
     assert told(here) == told(there)
 
@@ -71,14 +82,46 @@ def test_rr29_mistakes_are_told_as_anywhere(name: str) -> None:
     assert (here.error.type, here.error.line) == (there.error.type, there.error.line)
 
 
-@pytest.mark.parametrize("name", ESCAPES)
-def test_rr29_lesson_36_known_escapes_fail(name: str) -> None:
-    [done] = cells(ESCAPES[name], inputs={"doc": File(text="a\n" * 9)})
+ATTEMPTS = {
+    f"{group}: {name}": code
+    for group, codes in (
+        ("known", ESCAPES), ("objects", OBJECTS), ("host", HOST), ("modules", MODULES),
+        ("bindings", BINDINGS),
+    )
+    for name, code in codes.items()
+}  # fmt: skip
+REFUSALS = (
+    "AttributeError", "ImportError", "NameError", "RuntimeError", "SyntaxError", "TypeError",
+    "ValueError", "AssertionError",
+)  # fmt: skip
+
+
+async def _reply(*args: Any, **kwargs: Any) -> Any:
+    return {"text": "ok", "value": {"a": 1}}
+
+
+async def _no_turns() -> Any:
+    return []
+
+
+@pytest.fixture(scope="module")
+def naive() -> dict[str, str | None]:
+    """What each attempt fails with where nothing confines it."""
+    return dict(zip(ATTEMPTS, run_naively(list(ATTEMPTS.values())), strict=True))
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_rr29_lesson_36_escapes_that_work_in_bare_python_fail_here(
+    name: str, naive: dict[str, str | None]
+) -> None:
+    assert naive[name] is None, "it shows nothing"
+    [done] = cells(
+        ATTEMPTS[name],
+        inputs={"doc": File(text="a\n" * 9)},
+        functions={"llm_query": _reply, "history": _no_turns},
+    )
     assert done.error is not None, done
-    assert done.error.type in (
-        "AttributeError", "ImportError", "NameError", "RuntimeError", "SyntaxError", "TypeError",
-        "AssertionError",
-    )  # fmt: skip
+    assert done.error.type in REFUSALS
     assert "out" not in [one.name for one in done.variables] or done.error.type == "AssertionError"
 
 
@@ -132,6 +175,15 @@ def test_lesson_27_what_runs_on_is_stopped_and_variables_live(name: str) -> None
     assert stopped.error is not None
     assert (stopped.error.type, stopped.error.kind) == ("CellTimeout", "timeout")
     assert stopped.error.line is not None and stopped.error.line > 1
+    assert after.value == "1"
+
+
+@pytest.mark.parametrize("name", OVERSIZED)
+def test_lesson_36_what_one_operation_would_make_too_large_is_refused(name: str) -> None:
+    code, limits = "kept = 1\n" + OVERSIZED[name], CellLimits(seconds=10, memory_mb=16)
+    refused, after = cells(code, "kept", limits=limits)
+    assert refused.error is not None
+    assert (refused.error.type, refused.error.line) == ("MemoryError", 2)
     assert after.value == "1"
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from rlm.sandbox._local_guards import one_type, read
+from rlm.sandbox._local_classes import Kind
+from rlm.sandbox._local_guards import Globals, read
 
 __all__ = ["open_builtins"]
 
 _PURE = (
     "abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod"
     " enumerate filter float format frozenset hash hex id int isinstance issubclass iter len list"
-    " map max memoryview min next object oct ord pow property range repr reversed round set slice"
+    " map max memoryview min next object oct ord property range repr reversed round set slice"
     " sorted staticmethod str sum super tuple zip aiter anext NotImplemented Ellipsis"
     " __build_class__"
 )
@@ -22,7 +24,23 @@ _REFUSED_CALLS = ("open", "eval", "exec", "compile", "breakpoint")
 
 def open_builtins(namespace: dict[str, Any], own: Callable[[], list[Any]]) -> dict[str, Any]:
     """Return the builtins of restricted code; `own` has its variables."""
-    write = namespace["_write_"]
+    errors = {
+        name: value
+        for name, value in vars(builtins).items()
+        if isinstance(value, type) and issubclass(value, BaseException)
+    }
+    return {
+        **{name: getattr(builtins, name) for name in _PURE.split()},
+        **errors,
+        **{name: _missing(name) for name in _REFUSED_CALLS},
+        **_of_attributes(namespace["_write_"]),
+        **_of_variables(namespace, own),
+        "type": Kind,
+    }
+
+
+def _of_attributes(write: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the functions that read and write attributes by name."""
 
     def guarded_getattr(thing: Any, name: str, *default: Any) -> Any:
         try:
@@ -41,34 +59,39 @@ def open_builtins(namespace: dict[str, Any], own: Callable[[], list[Any]]) -> di
     def guarded_delattr(thing: Any, name: str) -> None:
         delattr(write(thing), _writable(name))
 
-    def variables(thing: Any = None) -> dict[str, Any]:
-        return dict(own()) if thing is None else read(thing, "__dict__")
+    return {
+        "getattr": guarded_getattr,
+        "hasattr": guarded_hasattr,
+        "setattr": guarded_setattr,
+        "delattr": guarded_delattr,
+    }
+
+
+def _of_variables(namespace: dict[str, Any], own: Callable[[], list[Any]]) -> dict[str, Any]:
+    """Return the functions that tell what there is."""
+
+    def everything() -> Globals:
+        return Globals(namespace, own())
+
+    def around() -> dict[str, Any]:
+        """Return the variables of the function of a cell that asks."""
+        frame = sys._getframe(2)
+        if frame.f_globals is not namespace or frame.f_locals is namespace:
+            return everything()
+        inside = frame.f_locals.items()
+        return {name: value for name, value in inside if name[:1] not in "_." or name == "_"}
+
+    def variables(*thing: Any) -> dict[str, Any]:
+        return read(thing[0], "__dict__") if thing else around()
+
+    def local() -> dict[str, Any]:
+        return around()
 
     def names(*thing: Any) -> list[str]:
         found = dir(thing[0]) if thing else [name for name, _ in own()]
         return sorted(name for name in found if not name.startswith("_"))
 
-    errors = {
-        name: value
-        for name, value in vars(builtins).items()
-        if isinstance(value, type)
-        and issubclass(value, BaseException)
-        and not issubclass(value, BaseExceptionGroup)
-    }
-    return {
-        **{name: getattr(builtins, name) for name in _PURE.split()},
-        **errors,
-        **{name: _missing(name) for name in _REFUSED_CALLS},
-        "getattr": guarded_getattr,
-        "hasattr": guarded_hasattr,
-        "setattr": guarded_setattr,
-        "delattr": guarded_delattr,
-        "vars": variables,
-        "globals": variables,
-        "locals": variables,
-        "dir": names,
-        "type": one_type,
-    }
+    return {"globals": everything, "locals": local, "vars": variables, "dir": names}
 
 
 _ABSENT = object()

@@ -9,7 +9,7 @@ import linecache
 import types
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rlm.guest import functions
@@ -18,23 +18,65 @@ from rlm.guest.output import Capture
 from rlm.sandbox._local_ticks import TICK, Ticker, Ticks
 from rlm.sandbox.base import OpenOptions
 
-__all__ = ["Kit", "MakeCells", "ThreadCells"]
+__all__ = ["NAME", "Kit", "MakeCells", "Stream", "ThreadCells"]
+
+NAME = "<cell>"
+"""`__name__` where rewritten code runs, which never reads it: warnings about cells go by it."""
 
 _numbers = itertools.count(1)
 
 
-class Kit:
-    """What cells are made with: when to stop, where output goes, what `random` starts from."""
+class Stream:
+    """`sys.stdout` or `sys.stderr` of a cell: it can be written to, and nothing else."""
 
-    def __init__(self, ticker: Ticker, stdout: Capture, stderr: Capture, seed: int) -> None:
+    encoding = "utf-8"
+
+    def __init__(self, capture: Capture) -> None:
+        self._capture = capture
+
+    def write(self, text: str) -> int:
+        """Write text, and nothing that only looks like it: the host works with what it gets."""
+        return self._capture.write(str.__str__(text) if isinstance(text, str) else text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        """It is no terminal."""
+        return False
+
+
+class Kit:
+    """What cells are made with: when to stop, where output goes, what `random` starts from.
+
+    `out` is where `print` leads, `memory_mb` what one operation may make, `closing` is called at
+    the end of the session.
+    """
+
+    def __init__(
+        self,
+        ticker: Ticker,
+        stdout: Capture,
+        stderr: Capture,
+        seed: int,
+        memory_mb: int | None = None,
+    ) -> None:
         self.ticker = ticker
         self.stdout = stdout
         self.stderr = stderr
         self.seed = seed
+        self.memory_mb = memory_mb
+        self.out: Any = Stream(stdout)
+        self.closing: list[Callable[[], None]] = []
 
     def print(self, *values: Any, file: Any = None, **how: Any) -> None:
         """Print to the session's own output; `sys.stdout` is the process's."""
-        builtins.print(*values, file=self.stdout if file is None else file, **how)
+        builtins.print(*values, file=self.out if file is None else file, **how)
 
     def help(self, thing: Any = None) -> None:
         """Print the documentation of a thing."""
@@ -61,8 +103,8 @@ class ThreadCells(Cells, ABC):
             "help": kit.help,
         }
         self.namespace[TICK] = kit.ticker.tick
-        # what Python has to say about a cell's text ("\\d") is not this process's concern
-        warnings.filterwarnings("ignore", module="<cell ")
+        # what Python has to say about a cell ("\\d", what is never awaited) is not of this process
+        warnings.filterwarnings("ignore", module="<cell")
 
     @abstractmethod
     def builtins(self) -> dict[str, Any]:
@@ -75,6 +117,20 @@ class ThreadCells(Cells, ABC):
     def compile(self, code: str, name: str) -> list[types.CodeType]:
         """Return the code objects of a cell, with ticks in it."""
         return split(Ticks().visit(self.prepare(ast.parse(code, name))), name)
+
+    def run(self, code: str) -> dict[str, Any]:
+        """Run one cell; of what it says, only plain values leave."""
+        told: dict[str, Any] = _plain(super().run(code))
+        return told
+
+    def _execute(self, code: types.CodeType) -> Any:
+        try:
+            return super()._execute(code)
+        except BaseExceptionGroup as error:
+            stop = self.kit.ticker.stop()
+            if stop is None:
+                raise
+            raise stop.with_traceback(error.__traceback__) from None  # `except*` packed it in
 
     def provide(
         self,
@@ -116,6 +172,21 @@ class ThreadCells(Cells, ABC):
             linecache.cache.pop(self._name(number), None)
         if self._loop is not None:
             self._loop.close()
+        for close in self.kit.closing:
+            close()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the classes of a cell: a str of its own would run its code here."""
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return [_plain(item) for item in value]
+    return f"<{type(value).__name__}>"
 
 
 MakeCells = Callable[[Kit], ThreadCells]

@@ -1,99 +1,110 @@
-"""What restricted code calls in place of reading and writing attributes, and its builtins."""
+"""What restricted code calls in place of reading and writing attributes and items."""
 
 from __future__ import annotations
 
 import decimal
 import functools
+import itertools
 import operator
 import string
 import types
-from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rlm.guest.episode import Batch
+from rlm.guest.files import Matches
+from rlm.guest.text import FoundList
 from rlm.guest.values import Record
+from rlm.sandbox._local_classes import OPEN, REFUSED, Kind, Namespace, is_local, make, own
 
-__all__ = ["MAGIC", "REFUSED", "guards", "is_local", "one_type", "read"]
-
-MARK = "__local__"
-"""The attribute by which a class that a cell has made is known; cells cannot name it."""
+__all__ = ["MAGIC", "Globals", "guards", "read"]
 
 _SPECIAL = (
     "init post_init repr str len iter next getitem setitem delitem contains call enter exit aenter"
-    " aexit aiter anext await lt le eq ne gt ge hash bool int float index add radd iadd sub rsub"
-    " isub mul rmul imul truediv rtruediv floordiv mod pow neg pos abs and or xor invert lshift"
-    " rshift round reversed missing format"
+    " aexit aiter anext await lt le eq ne gt ge hash bool bytes int float complex index round trunc"
+    " floor ceil add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv"
+    " rfloordiv ifloordiv mod rmod imod divmod rdivmod pow rpow ipow matmul rmatmul neg pos abs and"
+    " rand iand or ror ior xor rxor ixor invert lshift rlshift rshift rrshift reversed missing"
+    " format length_hint"
 )
 MAGIC = frozenset(f"__{name}__" for name in _SPECIAL.split())
 """The special methods that a class of a cell may define, and call on itself."""
 
-_MACHINERY = (
-    "tb_frame tb_next f_back f_builtins f_code f_generator f_globals f_locals f_trace co_code"
-    " gi_frame gi_code gi_yieldfrom cr_await cr_frame cr_code cr_origin ag_await ag_frame ag_code"
-    " mro obj"
-)
-REFUSED = {*_MACHINERY.split(), "format", "format_map", "register"}
-"""Names that need a closer look: frames and code, what leads out, what formats, what registers."""
-
 _TOLD = ("__name__", "__qualname__", "__doc__", "__module__")
-_OF_TUPLES = ("_asdict", "_replace", "_fields", "_make")
-_WRITABLE = (
-    list, dict, bytearray, deque, Counter, OrderedDict, defaultdict, ChainMap, Record,
-    types.SimpleNamespace,
-)  # fmt: skip
-_BASES: tuple[type, ...] = (
-    object, dict, list, set, frozenset, tuple, str, int, float, deque, Counter, OrderedDict,
-    defaultdict,
-)  # fmt: skip
-
-
-@functools.cache
-def _bases() -> frozenset[Any]:
-    """Return what a cell may derive from; the classes themselves, since a name can be forged."""
-    import abc
-    import collections.abc
-    import enum
-    import json
-    import typing
-
-    abstract = (getattr(collections.abc, name) for name in collections.abc.__all__)
-    entries = (
-        types.resolve_bases((base,))[0]
-        for base in (typing.NamedTuple, typing.TypedDict, typing.Generic, typing.Protocol)
-    )
-    enums = (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag)
-    return frozenset({*_BASES, abc.ABC, json.JSONEncoder, *enums, *abstract, *entries})
-
-
-def is_local(thing: Any) -> bool:
-    """Whether this is a class that a cell has made, or an instance of one."""
-    kind = thing if isinstance(thing, type) else type(thing)
-    return getattr(kind, MARK, False) is True
+_OF_TUPLES = ("_asdict", "_replace", "_fields", "_make", "_field_defaults")
+_MUTABLE = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict)
+_LOOKED_AT = frozenset(
+    {types.ModuleType, types.MappingProxyType, types.FunctionType, property, *_MUTABLE}
+)
+"""Types of attributes that are looked at before a cell gets them."""
 
 
 def read(thing: Any, name: str) -> Any:
     """Return an attribute, unless it leads out of the sandbox."""
-    if name in REFUSED or name[:1] == "_":
-        return _closer(thing, name)
-    value = getattr(thing, name)
-    if type(value) is types.ModuleType:
+    value = _closer(thing, name) if name in REFUSED or name[:1] == "_" else getattr(thing, name)
+    return _handed(thing, name, value) if type(value) in _LOOKED_AT else value
+
+
+def _handed(thing: Any, name: str, value: Any) -> Any:
+    """Return an attribute's value as it is, or so that the host's own does not change by it."""
+    kind = type(value)
+    if kind is types.ModuleType:
         raise AttributeError(f"{name!r} is a module, which the local sandbox does not hand out")
-    return value
+    if kind is types.MappingProxyType:
+        return types.MappingProxyType(dict(value))  # comparing one shows what is behind it
+    owner = _owner(thing, name, value)
+    if owner is None or own(owner):
+        return value
+    if kind is types.FunctionType:
+        return _method(owner, value)
+    if kind is property:
+        raise _refusal(thing, name)
+    return value.copy()
+
+
+def _owner(thing: Any, name: str, value: Any) -> type | None:
+    """Return the class that this attribute is from; None when it is the object's own."""
+    start = type(thing)
+    if start is super:
+        start = object.__getattribute__(thing, "__self_class__")
+    elif issubclass(start, type):
+        start = thing
+    for base in start.__mro__:
+        if base.__dict__.get(name) is value:
+            return base
+    return None
+
+
+def _method(owner: type, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of a class that is not a cell's: it takes its own instances only."""
+
+    @functools.wraps(function, updated=())
+    def method(*args: Any, **kwargs: Any) -> Any:
+        if not (args and issubclass(type(args[0]), owner)):
+            raise TypeError(f"{function.__qualname__}() takes a {owner.__name__} first")
+        return function(*args, **kwargs)
+
+    return method
 
 
 def _closer(thing: Any, name: str) -> Any:
     if name in ("format", "format_map"):
         return _format(thing, name)
-    is_class, local = isinstance(thing, type), is_local(thing)
+    is_class, local = issubclass(type(thing), type), is_local(thing)
     if name in REFUSED:
-        plain = local and not is_class and not isinstance(thing, BaseException)
-        allowed = plain or (name == "register" and not is_class)
-    elif name.startswith("__"):
+        allowed = type(thing) is Namespace or (
+            local and not is_class and not isinstance(thing, BaseException)
+        )
+    elif name.startswith("__") and name.endswith("__"):
         return _special(thing, name, is_class, local)
     else:
         kind = thing if is_class else type(thing)
         allowed = (
-            local or _super_of_local(thing) or (name in _OF_TUPLES and issubclass(kind, tuple))
+            (local and not (is_class and _of_metaclass(thing, name)))
+            or kind is Namespace
+            or _super_of_local(thing)
+            or (name in _OF_TUPLES and issubclass(kind, tuple))
         )
     if not allowed:
         raise _refusal(thing, name)
@@ -102,22 +113,25 @@ def _closer(thing: Any, name: str) -> Any:
 
 def _special(thing: Any, name: str, is_class: bool, local: bool) -> Any:
     if name == "__class__":
-        return one_type(thing)
-    if name == "__dict__" and local and not is_class:
+        return Kind(thing)
+    if name == "__dict__" and (local or type(thing) is Namespace) and not is_class:
         return dict(vars(thing))
     if name in _TOLD:
         told = getattr(thing, name)
         if told is None or type(told) is str:
             return told
-    if name in ("__cause__", "__context__") and isinstance(thing, BaseException):
+    if name in ("__cause__", "__context__", "__notes__") and isinstance(thing, BaseException):
         return getattr(thing, name)
     if name == "__members__" and is_class:
-        return types.MappingProxyType(dict(getattr(thing, name)))
-    plain = thing in _BASES or issubclass(thing, BaseException) if is_class else False
-    own = local or plain or type(thing) in _BASES or _super_of_local(thing)
-    if own and name in MAGIC:
+        return getattr(thing, name)
+    plain = thing in OPEN or issubclass(thing, BaseException) if is_class else False
+    if name in MAGIC and (local or plain or type(thing) in OPEN or _super_of_local(thing)):
         return getattr(thing, name)
     raise _refusal(thing, name)
+
+
+def _of_metaclass(kind: type, name: str) -> bool:
+    return not any(name in vars(base) for base in kind.__mro__)
 
 
 def _super_of_local(thing: Any) -> bool:
@@ -129,16 +143,18 @@ def _refusal(thing: Any, name: str) -> AttributeError:
     return AttributeError(f"the local sandbox does not give {name!r} of a {kind}")
 
 
-def one_type(thing: Any) -> Any:
-    """Return the type of a value; that of a class would open what is closed."""
-    kind = type(thing)
-    if issubclass(kind, type):
-        raise TypeError("type() takes one value here, which is no class")
-    return kind
-
-
 class Formatter(string.Formatter):
     """`str.format` that reads attributes through the guard."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+
+    def parse(self, format_string: str) -> Any:
+        """Number the fields without a number, `{.name}` too, which a Formatter does not know."""
+        for text, field, spec, conversion in super().parse(format_string):
+            if field is not None and (not field or field[0] in ".["):
+                field = f"{next(self._numbers)}{field}"
+            yield text, field, spec, conversion
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Return what a field such as `0.name[key]` stands for."""
@@ -162,23 +178,60 @@ def _format(thing: Any, name: str) -> Any:
             return Formatter().vformat(text, (), args[0])
         return Formatter().vformat(text, args, kwargs)
 
-    if isinstance(thing, str):
+    if type(thing) is super:
+        thing = object.__getattribute__(thing, "__self__")
+    kind = type(thing)
+    if issubclass(kind, str):
         return lambda *args, **kwargs: form(thing, *args, **kwargs)
-    if isinstance(thing, type) and issubclass(thing, str):
+    if issubclass(kind, type) and issubclass(thing, str):
         return form
-    if isinstance(thing, (string.Formatter, type)):
-        raise _refusal(thing, name)
-    return getattr(thing, name)
+    if kind is Namespace or is_local(thing):
+        return getattr(thing, name)
+    raise _refusal(thing, name)
 
 
-def guards(namespace: dict[str, Any]) -> dict[str, Any]:
-    """Return what rewritten code calls; `namespace` is the one that its functions belong to."""
+class Globals(dict[str, Any]):
+    """What `globals()` returns: the variables of a cell, written through to its namespace."""
+
+    def __init__(self, namespace: dict[str, Any], variables: list[tuple[str, Any]]) -> None:
+        super().__init__(variables)
+        self._namespace = namespace
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if type(name) is not str or (name[:1] == "_" and name[-1:] == "_" and name != "_"):
+            raise TypeError(f"{name!r} is no name of a variable here")
+        self._namespace[name] = value
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self._namespace.pop(name, None)
+
+    def update(self, *others: Any, **named: Any) -> None:
+        """Write several."""
+        for name, value in dict(*others, **named).items():
+            self[name] = value
+
+
+_WRITABLE = frozenset(
+    {*_MUTABLE, ChainMap, UserDict, UserList, Record, Namespace, Batch, FoundList, Matches, Globals}
+)
+
+
+def guards(
+    namespace: dict[str, Any], bounded: Mapping[str, Callable[[Any, Any], Any]]
+) -> dict[str, Any]:
+    """Return what rewritten code calls; `namespace` is the one that its functions belong to.
+
+    `bounded` has the operators of augmented assignments that look at the size of what they make.
+    """
 
     def write(thing: Any) -> Any:
         kind = type(thing)
-        own = kind is types.FunctionType and thing.__globals__ is namespace
-        own = own or (kind is decimal.Context and thing is decimal.getcontext())
-        if kind in _WRITABLE or own or is_local(thing):
+        if kind in _WRITABLE or is_local(thing):
+            return thing
+        function = kind is types.FunctionType and thing.__globals__ is namespace
+        if function or (kind is decimal.Context and thing is decimal.getcontext()):
             return thing
         raise TypeError(f"a {kind.__name__} cannot be written to in the local sandbox")
 
@@ -186,7 +239,7 @@ def guards(namespace: dict[str, Any]) -> dict[str, Any]:
         before = thing[index]
 
         def apply(how: str, value: Any) -> None:
-            write(thing)[index] = _IN_PLACE[how](before, value)
+            write(thing)[index] = in_place[how](before, value)
 
         return apply
 
@@ -194,17 +247,19 @@ def guards(namespace: dict[str, Any]) -> dict[str, Any]:
         before = read(thing, name)
 
         def apply(how: str, value: Any) -> None:
-            setattr(write(thing), name, _IN_PLACE[how](before, value))
+            setattr(write(thing), name, in_place[how](before, value))
 
         return apply
 
+    in_place = {**_IN_PLACE, **bounded}
     return {
         "_getattr_": read,
         "_write_": write,
         "_augitem_": augmented_item,
         "_augattr_": augmented_attribute,
+        "_inplace_": lambda before, how, value: in_place[how](before, value),
         "_slice_": slice,
-        "__metaclass__": make_class,
+        "__metaclass__": make,
     }
 
 
@@ -223,17 +278,3 @@ _IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "FloorDiv": operator.ifloordiv,
     "MatMult": operator.imatmul,
 }
-
-
-def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any], **named: Any) -> type:
-    """Make a class of a cell: marked as such, and derived from what may be derived from."""
-    for base in bases:
-        if not (base in _bases() or issubclass(base, BaseException) or is_local(base)):
-            raise TypeError(f"{base.__name__} cannot be a base class in the local sandbox")
-
-    def fill(made: dict[str, Any]) -> None:
-        for key, value in body.items():
-            made[key] = value
-        made[MARK] = True
-
-    return types.new_class(name, bases, named, fill)

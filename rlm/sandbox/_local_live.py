@@ -75,7 +75,9 @@ class LocalLive:
                 self._names[id(value)] = name
                 self._ours[name] = given.value
         self._file_names = FileNames({name: given.value for name, given in variables.items()})
-        self._cells = make(Kit(self._ticker, self._captures[0], self._captures[1], options.seed))
+        out, err = self._captures
+        kit = Kit(self._ticker, out, err, options.seed, self._limits.memory_mb)
+        self._cells = make(kit)
         self._cells.provide(self._call, self._functions, options, copies)
         threading.Thread(target=self._serve, name="rlm-session", daemon=True).start()
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import random
 import sys
-import threading
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rlm.guest.cells import explain
+from rlm.sandbox import _local_copies as _copies
 from rlm.sandbox._local_async import Waiting
-from rlm.sandbox._local_cells import Kit
-from rlm.sandbox._local_guards import is_local, read
+from rlm.sandbox._local_cells import Kit, Stream
+from rlm.sandbox._local_classes import ENUMS, Namespace, check, own
+from rlm.sandbox._local_guards import read
+from rlm.sandbox._local_threads import Threads
 
 __all__ = ["importer"]
 
@@ -26,29 +29,34 @@ _NAMES: Mapping[str, str] = {
     "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
     "calendar": "monthrange isleap leapdays weekday timegm month_name month_abbr day_name day_abbr",
     "cmath": "*",
-    "collections": "ChainMap Counter OrderedDict defaultdict deque namedtuple",
+    "collections": "ChainMap Counter OrderedDict UserDict UserList defaultdict deque namedtuple",
     "collections.abc": "*",
-    "colorsys": "rgb_to_hsv hsv_to_rgb rgb_to_hls hls_to_rgb",
-    "concurrent.futures": "ThreadPoolExecutor as_completed wait FIRST_COMPLETED FIRST_EXCEPTION"
-    " ALL_COMPLETED TimeoutError CancelledError",
-    "contextlib": "contextmanager suppress closing nullcontext ExitStack",
+    "colorsys": "rgb_to_yiq yiq_to_rgb rgb_to_hls hls_to_rgb rgb_to_hsv hsv_to_rgb",
+    "concurrent.futures": "as_completed wait FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED"
+    " TimeoutError CancelledError",
+    "contextlib": "contextmanager asynccontextmanager suppress closing nullcontext ExitStack",
     "csv": "reader writer DictReader DictWriter Sniffer Error QUOTE_ALL QUOTE_MINIMAL"
     " QUOTE_NONNUMERIC QUOTE_NONE",
-    "dataclasses": "field fields asdict astuple replace is_dataclass MISSING",
+    "dataclasses": "field fields replace is_dataclass MISSING KW_ONLY FrozenInstanceError",
     "datetime": "date datetime time timedelta timezone tzinfo UTC MINYEAR MAXYEAR",
-    "decimal": "*",
+    "decimal": "Decimal Context getcontext localcontext setcontext Clamped DecimalException"
+    " DivisionByZero FloatOperation Inexact InvalidOperation Overflow Rounded Subnormal Underflow"
+    " ROUND_CEILING ROUND_DOWN ROUND_FLOOR ROUND_HALF_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP"
+    " ROUND_05UP MAX_PREC MAX_EMAX MIN_EMIN",
     "difflib": "SequenceMatcher Differ get_close_matches ndiff unified_diff context_diff",
-    "enum": "Enum IntEnum StrEnum Flag IntFlag auto unique",
+    "enum": "auto unique",
     "fractions": "Fraction",
     "functools": "reduce partial lru_cache cache cmp_to_key cached_property",
     "hashlib": "md5 sha1 sha224 sha256 sha384 sha512 sha3_256 sha3_512 blake2b blake2s",
     "heapq": "heappush heappop heapify heappushpop heapreplace nlargest nsmallest merge",
     "html": "escape unescape",
+    "html.parser": "HTMLParser",
     "io": "StringIO BytesIO",
     "itertools": "*",
     "json": "loads dumps load dump JSONDecodeError JSONEncoder",
     "math": "*",
     "numbers": "Number Complex Real Rational Integral",
+    "queue": "Queue LifoQueue PriorityQueue SimpleQueue Empty Full",
     "re": "compile search match fullmatch split findall finditer sub subn escape error Pattern"
     " Match A ASCII I IGNORECASE L M MULTILINE S DOTALL U UNICODE X VERBOSE RegexFlag NOFLAG",
     "statistics": "*",
@@ -58,14 +66,18 @@ _NAMES: Mapping[str, str] = {
     "textwrap": "*",
     "time": "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time strftime"
     " strptime gmtime localtime mktime ctime asctime struct_time",
-    "types": "SimpleNamespace MappingProxyType",
+    "types": "MappingProxyType NoneType",
     "typing": "Any Callable ClassVar Dict Final FrozenSet Generator Generic Iterable Iterator List"
     " Literal Mapping NamedTuple Optional Protocol Sequence Set Tuple Type TypedDict TypeVar Union"
-    " cast overload Awaitable Coroutine DefaultDict Deque Counter",
+    " cast Awaitable Coroutine DefaultDict Deque Counter Annotated TypeAlias NewType Self Never"
+    " NoReturn Hashable Sized Collection Container Reversible MutableMapping MutableSequence"
+    " MutableSet AbstractSet ItemsView KeysView ValuesView AsyncIterator AsyncIterable OrderedDict"
+    " AsyncGenerator ParamSpec Concatenate AnyStr Text Required NotRequired Pattern Match"
+    " SupportsInt SupportsFloat TYPE_CHECKING assert_never",
     "unicodedata": "*",
     "urllib.parse": "quote quote_plus unquote unquote_plus urlencode urljoin urlparse urlsplit"
     " urlunparse urlunsplit parse_qs parse_qsl",
-    "uuid": "UUID uuid3 uuid5 NAMESPACE_DNS NAMESPACE_URL",
+    "uuid": "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL",
     "zlib": "compress decompress crc32 adler32 error",
 }
 """What is taken of each module; `*` is its `__all__`, or all that is public and no module."""
@@ -130,7 +142,7 @@ def importer(kit: Kit) -> Callable[..., Any]:
         for one in names or ():
             if f"{name}.{one}" in _KNOWN:
                 load(f"{name}.{one}")
-            elif one not in vars(module):
+            elif one != "*" and one not in vars(module):
                 raise ImportError(f"{one!r} of {name!r} is not available in the local sandbox")
         return module if names else load(name.partition(".")[0])
 
@@ -147,20 +159,33 @@ def _own(name: str, kit: Kit) -> dict[str, Any]:
     waiting = Waiting(kit.ticker)
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "asyncio": waiting.functions,
-        "copy": lambda: {"copy": _copy, "deepcopy": _deepcopy},
-        "dataclasses": lambda: {"dataclass": _dataclass},
+        "concurrent.futures": lambda: _threads(kit).futures(),
+        "contextlib": lambda: {"redirect_stdout": _redirecting(kit)},
+        "copy": lambda: {"copy": _copies.shallow, "deepcopy": _copies.deepcopy},
+        "dataclasses": lambda: {
+            "dataclass": _dataclass,
+            "asdict": _copies.asdict,
+            "astuple": _copies.astuple,
+        },
+        "enum": lambda: ENUMS,
         "functools": lambda: {"wraps": _wraps, "total_ordering": _total_ordering},
         "inspect": lambda: {"signature": _signature, "getdoc": _getdoc, "cleandoc": _cleandoc},
         "operator": _operator,
         "pprint": lambda: _pprint(kit),
         "ast": lambda: {"literal_eval": importlib.import_module("ast").literal_eval},
         "random": lambda: seeded(kit.seed),
+        "statistics": lambda: {"NormalDist": _normal(kit.seed)},
         "sys": lambda: _sys(kit),
-        "threading": lambda: _threading(kit),
+        "threading": lambda: _threads(kit).threading(),
         "time": lambda: {"sleep": waiting.sleep},
         "traceback": lambda: _traceback(kit),
+        "types": lambda: {"SimpleNamespace": Namespace},
+        "typing": lambda: {"overload": _nothing, "final": _same},
         "__future__": _features,
-        "warnings": lambda: dict.fromkeys(("filterwarnings", "simplefilter", "warn"), _nothing),
+        "warnings": lambda: {
+            **dict.fromkeys(("filterwarnings", "simplefilter", "warn"), _nothing),
+            "catch_warnings": contextlib.nullcontext,
+        },
     }
     return makers[name]() if name in makers else {}
 
@@ -177,25 +202,13 @@ def seeded(seed: int) -> dict[str, Any]:
     return {**found, "Random": random.Random}
 
 
-def _copy(value: Any) -> Any:
-    import copy
-
-    return copy.copy(value)
-
-
-def _deepcopy(value: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(value)  # its `memo` would show what is inside of things
-
-
 def _dataclass(cls: Any = None, **how: Any) -> Any:
     """Make a dataclass of a class that a cell has made."""
     import dataclasses
 
     if cls is None:
         return lambda given: _dataclass(given, **how)
-    return dataclasses.dataclass(**how)(_own_class(cls))
+    return check(dataclasses.dataclass(**how)(_own_class(cls)))
 
 
 def _total_ordering(cls: Any) -> Any:
@@ -203,7 +216,7 @@ def _total_ordering(cls: Any) -> Any:
 
 
 def _own_class(cls: Any) -> Any:
-    if not (isinstance(cls, type) and is_local(cls)):
+    if not (issubclass(type(cls), type) and own(cls)):
         raise TypeError("only a class that was made in a cell can be changed")
     return cls
 
@@ -263,24 +276,14 @@ def _pprint(kit: Kit) -> dict[str, Any]:
     return {"pprint": show, "pp": show, "pformat": pprint.pformat}
 
 
-class _Stream:
-    """`sys.stdout` of a cell: it can be written to, and nothing else."""
-
-    def __init__(self, write: Callable[[str], int]) -> None:
-        self.write = write
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
 def _sys(kit: Kit) -> dict[str, Any]:
     def leave(code: Any = None) -> None:
         raise SystemExit(code)
 
     return {
         "exit": leave,
-        "stdout": _Stream(kit.stdout.write),
-        "stderr": _Stream(kit.stderr.write),
+        "stdout": kit.out,
+        "stderr": Stream(kit.stderr),
         "argv": [],
         **{
             name: getattr(sys, name)
@@ -292,36 +295,10 @@ def _sys(kit: Kit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _threading(kit: Kit) -> dict[str, Any]:
-    class Thread:
-        """A thread of a cell; what it raises goes to the session's stderr."""
-
-        def __init__(
-            self,
-            group: None = None,
-            target: Callable[..., Any] | None = None,
-            name: str | None = None,
-            args: Sequence[Any] = (),
-            kwargs: Mapping[str, Any] | None = None,
-            *,
-            daemon: bool | None = None,
-        ) -> None:
-            self._work = functools.partial(target or _nothing, *args, **(kwargs or {}))
-            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-            self.name = self._thread.name
-            self.start, self.join = self._thread.start, self._thread.join
-            self.is_alive = self._thread.is_alive
-
-        def _run(self) -> None:
-            try:
-                self._work()
-            except Exception as error:
-                kit.stderr.write(explain(error))
-            except BaseException:
-                return  # it was told to stop
-
-    names = ("Lock", "RLock", "Event", "Semaphore", "BoundedSemaphore", "Condition", "Barrier")
-    return {"Thread": Thread, **{name: getattr(threading, name) for name in names}}
+def _threads(kit: Kit) -> Threads:
+    made = Threads(lambda told: kit.stderr.write(told))
+    kit.closing.append(made.close)
+    return made
 
 
 def _traceback(kit: Kit) -> dict[str, Any]:
@@ -339,6 +316,37 @@ def _features() -> dict[str, Any]:
     import __future__
 
     return {name: getattr(__future__, name) for name in __future__.all_feature_names}
+
+
+def _normal(seed: int) -> type:
+    """Return `NormalDist` whose samples come from the session's own source."""
+    from statistics import NormalDist as Real
+
+    source = random.Random(seed)
+
+    class NormalDist(Real):
+        def samples(self, n: int, *, seed: Any = None) -> list[float]:
+            return super().samples(n, seed=source.random() if seed is None else seed)
+
+    return NormalDist
+
+
+def _redirecting(kit: Kit) -> Callable[..., Any]:
+    """Return a `redirect_stdout` for what this session prints."""
+
+    @contextlib.contextmanager
+    def redirect_stdout(target: Any) -> Iterator[Any]:
+        before, kit.out = kit.out, target
+        try:
+            yield target
+        finally:
+            kit.out = before
+
+    return redirect_stdout
+
+
+def _same(thing: Any) -> Any:
+    return thing
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

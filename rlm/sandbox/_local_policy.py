@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from RestrictedPython.transformer import RestrictingNodeTransformer
 
-from rlm.sandbox._local_guards import MAGIC, REFUSED
+from rlm.sandbox._local_classes import REFUSED
+from rlm.sandbox._local_guards import MAGIC
 
 __all__ = ["restrict"]
 
@@ -46,17 +47,17 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
 
     def check_name(self, node: Any, name: str | None, allow_magic_methods: bool = False) -> None:
         """Refuse the names of guards and of Python's own machinery; `_x` is a name as any."""
-        if name is None or not name.startswith("_") or name == "_":
+        if name is None or not (name.startswith("_") and name.endswith("_")) or name == "_":
             return
         if allow_magic_methods and self._classes and name in MAGIC:
             return
-        if name.startswith("__") or name.endswith("_"):
+        if set(name) != {"_"}:
             self.error(node, f"the name {name}")
 
     def visit_Name(self, node: ast.Name) -> Any:
-        if not (node.id == "__name__" and isinstance(node.ctx, ast.Load)) and not (
-            node.id == "__slots__" and self._classes
-        ):
+        if node.id == "__name__" and isinstance(node.ctx, ast.Load):
+            return ast.copy_location(ast.Constant("__main__"), node)
+        if not (node.id == "__slots__" and self._classes):
             self.check_name(node, node.id)
         return node
 
@@ -64,8 +65,7 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
         self.node_contents_visit(node)
         name = node.attr = self._mangled(node.attr)
         if not isinstance(node.ctx, ast.Load):
-            if name.startswith("__"):
-                self.error(node, f"writing to the attribute {name}")
+            self._writable(node, name)
             node.value = _call(node.value, "_write_", node.value)
             return node
         if name in _PLAIN:
@@ -86,18 +86,55 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         target, operator = node.target, ast.Constant(type(node.op).__name__)
         if isinstance(target, ast.Name):
-            return self.node_contents_visit(node)
+            return self._augment_name(node, target, operator)
         value = self.visit(node.value)
         holder = self.visit(target.value)
         if isinstance(target, ast.Attribute):
             name = self._mangled(target.attr)
-            if name.startswith("__"):
-                self.error(node, f"writing to the attribute {name}")
+            self._writable(node, name)
             begun = _call(node, "_augattr_", holder, ast.Constant(name))
         else:
             begun = _call(node, "_augitem_", holder, self._index(target.slice))
         applied = ast.copy_location(ast.Call(begun, [operator, value], []), node)
         return ast.copy_location(ast.Expr(applied), node)
+
+    def _augment_name(self, node: ast.AugAssign, target: ast.Name, operator: ast.expr) -> Any:
+        self.node_contents_visit(node)
+        if type(node.op) not in _OPERATORS:
+            return node
+        before = ast.copy_location(ast.Name(target.id, ast.Load()), target)
+        after = _call(node, "_inplace_", before, operator, node.value)
+        return ast.copy_location(ast.Assign([target], after), node)
+
+    def _writable(self, node: Any, name: str) -> None:
+        if name.startswith("__"):
+            self.error(node, f"writing to the attribute {name}")
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        """Have what may become large look at its size first."""
+        self.node_contents_visit(node)
+        guard = _OPERATORS.get(type(node.op))
+        if guard is None or any(_small(side) for side in (node.left, node.right)):
+            return node
+        return _call(node, guard, node.left, node.right)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """Have what runs on inside of C tick, where it is called by its own name."""
+        self.node_contents_visit(node)
+        called = node.func
+        name = getattr(called, "id", None) or getattr(called, "attr", None)
+        guard = _CALLS.get(name or "")
+        if guard and node.args and not isinstance(node.args[0], ast.Starred):
+            alone = len(node.args) == 1 or name not in ("min", "max")
+            if alone:
+                node.args[0] = _call(node.args[0], guard, node.args[0])
+        return node
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        """Allow `import *`: no module here has a name that begins with `_`."""
+        if [one.name for one in node.names] == ["*"]:
+            return node
+        return super().visit_ImportFrom(node)
 
     def _index(self, index: ast.expr) -> ast.expr:
         visited: ast.expr = self.visit(index)
@@ -154,14 +191,34 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
     def _visit(self, node: Any) -> Any:
         return self.node_contents_visit(node)
 
-    visit_Module = visit_Call = visit_Assign = visit_AnnAssign = _visit
+    visit_Module = visit_TryStar = visit_TypeAlias = visit_Assign = visit_AnnAssign = _visit
     visit_For = visit_AsyncFor = visit_comprehension = _visit
     visit_With = visit_AsyncWith = visit_Await = _visit
     visit_Match = visit_match_case = visit_MatchSingleton = _visit
     visit_MatchSequence = visit_MatchOr = _visit
+    visit_TypeVar = visit_TypeVarTuple = visit_ParamSpec = _named
     visit_MatchAs = visit_MatchStar = visit_MatchMapping = _named
     visit_Global = visit_Nonlocal = _names
     visit_AsyncFunctionDef = visit_FunctionDef
+
+
+_OPERATORS: dict[type[ast.operator], str] = {
+    ast.Mult: "_times_",
+    ast.Pow: "_power_",
+    ast.LShift: "_shift_",
+}
+_CALLS = {
+    **dict.fromkeys(("sum", "min", "max", "any", "all"), "_each_"),
+    **dict.fromkeys(("list", "tuple", "set", "frozenset", "sorted", "dict"), "_all_"),
+    **dict.fromkeys(("bytes", "bytearray", "join", "extend", "update", "fromkeys"), "_all_"),
+    **dict.fromkeys(("ljust", "rjust", "center", "zfill", "expandtabs"), "_width_"),
+}
+"""Which guard the first argument of a call goes through, by what is called."""
+
+
+def _small(side: ast.expr) -> bool:
+    """Whether nothing large can come of this side: a fraction, or a small number beside another."""
+    return isinstance(side, ast.Constant) and type(side.value) is float
 
 
 def _call(where: ast.AST, name: str, *args: Any) -> ast.Call:

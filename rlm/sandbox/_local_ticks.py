@@ -60,13 +60,18 @@ class Ticker(Shield):
 
     def tick(self) -> bool:
         """Return True, or raise what stops the cell."""
-        if self._stop is not None:
-            self._throw(type(self._stop)(*self._stop.args))  # one for each, with its traceback
+        stop = self.stop()
+        if stop is not None:
+            self._throw(stop)
         if self._max_steps is not None and self.running:
             self._steps += 1
             if self._steps > self._max_steps:
                 self._halt(CellTimeout(f"the cell used up its {self._max_steps:,} steps"))
         return True
+
+    def stop(self) -> BaseException | None:
+        """Return what stops the cell, one for each that asks, or None when it may go on."""
+        return None if self._stop is None else type(self._stop)(*self._stop.args)
 
     def _throw(self, stop: BaseException) -> NoReturn:
         """Raise without a context, of which handlers in a recursion would make a long chain."""

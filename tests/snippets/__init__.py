@@ -1,0 +1,1 @@
+"""Cells by what they are about, for the sandboxes that run in this process."""
