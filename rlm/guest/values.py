@@ -26,6 +26,7 @@ LARGE = 64 * 1024
 """Strings (in characters) and bytes above this travel beside the JSON."""
 
 _DEEPEST = 200
+_MOST_DIGITS = 4300  # what Python's integers have at most when they are read
 _FEW = 64
 _MOST_ALIKE = 10_000_000
 """Comparisons that keys of the same hash may cost a value: 0.1 s; sets of a few are not counted."""
@@ -191,6 +192,13 @@ def _file(encoder: _Encoder, value: File, depth: int) -> dict[str, Any]:
     return {"$": "ref", "v": reference(value)}
 
 
+def _modest(value: Decimal) -> Decimal:
+    """Return a decimal, if an integer can be made of it: one of 10**8 digits takes a minute."""
+    if value.is_finite() and abs(value.adjusted()) > _MOST_DIGITS:
+        raise NotPortable(f"a Decimal of more than {_MOST_DIGITS:,} digits cannot be passed on")
+    return value
+
+
 def _tagged(tag: str, form: Callable[[Any], Any]) -> Callable[[_Encoder, Any, int], Any]:
     return lambda encoder, value, depth: {"$": tag, "v": form(value)}
 
@@ -218,7 +226,7 @@ _BY_TYPE: Tuple[Tuple[Any, Callable[[_Encoder, Any, int], Any]], ...] = (
     (dt.date, _tagged("date", dt.date.isoformat)),
     (dt.time, _tagged("time", dt.time.isoformat)),
     (dt.timedelta, _tagged("timedelta", lambda v: [v.days, v.seconds, v.microseconds])),
-    (Decimal, _tagged("decimal", str)),
+    (Decimal, _tagged("decimal", lambda v: str(_modest(v)))),
     (complex, _tagged("complex", lambda v: [v.real, v.imag])),
     (os.PathLike, lambda encoder, value, depth: encoder._text(str(value))),
     (File, _file),
@@ -337,7 +345,7 @@ _SIMPLE: Dict[Any, Callable[[Any], Any]] = {
     "date": dt.date.fromisoformat,
     "time": dt.time.fromisoformat,
     "timedelta": lambda v: dt.timedelta(days=v[0], seconds=v[1], microseconds=v[2]),
-    "decimal": Decimal,
+    "decimal": lambda v: _modest(Decimal(v)),
     "uuid": _uuid,
     "complex": lambda v: complex(v[0], v[1]),
 }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+import rlm
 from fuzz.host import Host, Tripwire
 from fuzz.watchdog import watched
-from rlm.guest.values import decode
+from rlm.guest.values import Blobs, NotPortable, decode, encode
 from rlm.guest.wire import WireError, pack
+from rlm.testing import ScriptedLM
 
 PRIME = (1 << 61) - 1  # its multiples have one hash
 
@@ -79,3 +82,25 @@ def test_what_a_guest_said_wrong_is_told_in_few_words() -> None:
             assert len(done.error.message) < 1000
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("number", ["1e99999999", "1e-99999999", "-9e4301"])
+def test_a_decimal_too_long_for_an_integer_stays_where_it_is(number: str) -> None:
+    with pytest.raises(WireError, match="4,300 digits"):
+        decode({"$": "decimal", "v": number})
+    with pytest.raises(NotPortable, match="4,300 digits"):
+        encode(Decimal(number), Blobs())
+    for modest in ("1e4000", "NaN", "-Infinity", "0e5", "0.1"):
+        assert str(decode({"$": "decimal", "v": modest})) == str(Decimal(modest))
+
+
+def test_a_run_outlives_a_number_that_takes_minutes_to_convert() -> None:
+    cell = "from decimal import Decimal\nsubmit(answer=Decimal('1e99999999'))"
+    lm = ScriptedLM([f"```repl\n{cell}\n```", "```final\n5\n```"])
+    with watched():
+        result = rlm.predict("context -> answer: int", input={"context": "c"}, model=lm)
+    assert result.value == 5
+    [turn, *_] = result.turns()
+    assert turn.execution is not None
+    assert turn.execution.error is not None
+    assert "4,300 digits" in turn.execution.error.message
