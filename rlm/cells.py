@@ -14,6 +14,7 @@ from rlm.bridge import Bridge
 from rlm.call import Call
 from rlm.files import File, located
 from rlm.sandbox.base import CellError, Execution, OnOutput, OpenOptions, Session
+from rlm.sandbox.remedies import warn_of
 from rlm.subcalls import SubCalls
 from rlm.submission import Submission
 
@@ -74,6 +75,7 @@ class Cells:
         began = time.monotonic()
         call, tools = self._call, self.run.config.tools
         place = await self.run.place()
+        warn_of(self.run.config.sandbox.name, place.facts.get("missing") or ())
         options = OpenOptions(
             seed=_seed(self.run.config.seed, self.id),
             signatures={tool.name: (tool.signature, tool.description) for tool in tools},

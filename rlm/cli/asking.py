@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
@@ -139,6 +140,8 @@ class _LastSeen:
 
 def ask(task: Task, display: Display, *, log_dir: str | None, **options: Any) -> int:
     """Run a task, print what it came to, and return the exit code."""
+    if display.quiet:
+        logging.getLogger("rlm").setLevel(logging.ERROR)
     try:
         result = _run(task, display, log_dir, options)
     except _Interrupted as interrupted:

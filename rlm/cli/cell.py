@@ -236,12 +236,14 @@ async def run_cell(
 ) -> Ran:
     """Run a cell in a new session of a new place."""
     from rlm.sandbox.base import OpenOptions
+    from rlm.sandbox.remedies import warn_of
 
     functions = {name: _refusal(name) for name in _FUNCTIONS}
     async with (
         kind.start(inputs, limits) as place,
         place.open(inputs, functions, OpenOptions(), on_output) as session,
     ):
+        warn_of(kind.name, place.facts.get("missing") or ())
         return Ran(await session.execute(code), dict(place.facts))
 
 

@@ -78,13 +78,16 @@ def _elsewhere() -> Finding:
 def found_namespaces(tried: dict[str, int]) -> Finding:
     """Say which namespaces can be had; `tried` has the error of each, 0 where it can."""
     there = [name for name, error in tried.items() if not error]
-    refused = [f"{name} ({os.strerror(error)})" for name, error in tried.items() if error]
-    if not refused:
+    if len(there) == len(tried):
         return Finding("ok", "namespaces", ", ".join(there))
     from rlm.sandbox.remedies import remedy
 
-    said = f"refused: {', '.join(refused)}" + (f"; there are {', '.join(there)}" if there else "")
-    return Finding("note", "namespaces", said, remedy("namespaces"))
+    parts = []
+    for error in dict.fromkeys(error for error in tried.values() if error):
+        names = ", ".join(name for name, found in tried.items() if found == error)
+        parts.append(f"refused: {names} ({os.strerror(error)})")
+    parts += [f"there are {', '.join(there)}"] if there else []
+    return Finding("note", "namespaces", "; ".join(parts), remedy("namespaces"))
 
 
 def _landlock() -> Finding:

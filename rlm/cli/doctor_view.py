@@ -74,10 +74,12 @@ class View:
         width = max((len(wall.wall) for wall in found.walls), default=0)
         for wall in found.walls:
             self._row(wall.state, wall.wall, width, _said(wall))
-        for lack in found.missing:
-            self._row("note", "missing", 7, lack.what)
-            if lack.how:
-                self._row("get it", "", 7, lack.how)
+        for how in dict.fromkeys(lack.how for lack in found.missing):
+            for lack in found.missing:
+                if lack.how == how:
+                    self._row("note", "missing", 7, lack.what)
+            if how:
+                self._row("get it", "", 7, how)
 
     def _line(self, text: str) -> None:
         for line, _ in self._wrapped(text, 2, 2):

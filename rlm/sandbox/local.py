@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any, ClassVar
 from rlm.errors import ConfigurationError
 from rlm.sandbox._local_place import thread_place
 from rlm.sandbox.base import CellLimits, Place
+from rlm.sandbox.remedies import warn_of
 
 __all__ = ["LocalSandbox"]
 
@@ -46,16 +45,7 @@ class LocalSandbox:
         """Start the place of one run."""
         from rlm.sandbox._local_restricted import RestrictedCells
 
-        _tell()
+        warn_of(self.name, _MISSING, "use 'process' or 'docker' for code that you do not trust")
         facts = {"sandbox": "local", "missing": list(_MISSING)}
         return thread_place(RestrictedCells, inputs, limits, facts, self.max_steps)
 
-
-@functools.cache
-def _tell() -> None:
-    """Say once what this sandbox is not."""
-    logging.getLogger("rlm").warning(
-        "the sandbox 'local' runs generated code in this process; missing: %s."
-        " Use 'process' or 'docker' for code that you do not trust",
-        "; ".join(_MISSING),
-    )

@@ -15,15 +15,12 @@ from rlm.errors import ConfigurationError, SandboxError
 from rlm.sandbox._place import place_of
 from rlm.sandbox._zygote_process import ProcessZygote
 from rlm.sandbox.base import CellLimits, Place
+from rlm.sandbox.remedies import refusal
 
 __all__ = ["ProcessSandbox"]
 
 _LEAST = {"memory_mb": 16, "cpu_seconds": 1, "processes": 0, "threads": 4, "scratch_mb": 1}
 _NEVER_READ = ("/proc", "/sys", "/dev")
-_HOW = (
-    "`rlm doctor` says how to get it. Use another sandbox, or require_confinement=False to run"
-    " without"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +84,7 @@ class ProcessSandbox:
         async with place_of(lambda: ProcessZygote(options), facts, inputs, limits) as place:
             missing = place.facts["missing"]
             if missing and self.require_confinement:
-                raise SandboxError(
-                    f"this machine cannot confine code fully; missing: {'; '.join(missing)}. {_HOW}"
-                )
+                raise SandboxError(refusal(missing))
             yield place
 
     def options(self, limits: CellLimits) -> dict[str, Any]:

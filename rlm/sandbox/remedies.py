@@ -1,13 +1,14 @@
-"""How to get what a machine does not give a sandbox: a sentence with the command to run."""
+"""What a machine does not give a sandbox: told once, refused on request, and how to get it."""
 
 from __future__ import annotations
 
-import os
+import logging
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["remedy"]
+__all__ = ["refusal", "remedy", "warn_of"]
 
 _SYSCTLS = {
     "kernel/unprivileged_userns_clone": ("0", "kernel.unprivileged_userns_clone=1"),
@@ -20,19 +21,41 @@ _SYSCTLS = {
 """Settings that take namespaces from users: what it is then, and what to set instead."""
 
 
+_ADVICE = "'rlm doctor' says how to get them"
+_warned_of: set[str] = set()
+
+
+def warn_of(sandbox: str, missing: Sequence[str], advice: str = _ADVICE) -> None:
+    """Log in one line what a sandbox lacks here, the first time in this process.
+
+    It goes to the logger `rlm`, whose level silences it.
+    """
+    if missing and sandbox not in _warned_of:
+        _warned_of.add(sandbox)
+        walls = "; ".join(sentence.partition(":")[0] for sentence in missing)
+        logging.getLogger("rlm").warning(
+            "missing walls of the sandbox %r here: %s; %s", sandbox, walls, advice
+        )
+
+
+def refusal(missing: Sequence[str]) -> str:
+    """Return why a sandbox that has to be whole does not start: what is missing, how to get it."""
+    ways = dict.fromkeys(how for what in missing if (how := remedy(what)))
+    get = f" To get it: {'; '.join(ways)}." if ways else ""
+    return (
+        f"this machine cannot confine code fully; missing: {'; '.join(missing)}.{get} See"
+        " `rlm doctor`, use another sandbox, or say require_confinement=False to run without"
+    )
+
+
 def remedy(missing: str) -> str:
     """Return how to get what is missing, by the words of `facts["missing"]`; `""` if unknown."""
     words = missing.lower()
     if sys.platform != "linux":
         return "run in Linux, or use the docker sandbox: rlm docker build"
-    if "landlock" in words:
-        return _landlock()
-    if "namespace" in words or "pid " in words or "mount" in words or "root of its own" in words:
-        return _namespaces()
-    if "seccomp" in words or "system call" in words:
-        return _seccomp()
-    if "capabilit" in words or "no_new_privs" in words:
-        return f"something above this process refuses it: {_contained()}"
+    for said, how in _REMEDIES.items():
+        if said in words:
+            return how()
     return ""
 
 
@@ -71,12 +94,14 @@ def _seccomp() -> str:
 
 def _contained() -> str:
     """Say who may refuse what the kernel has."""
-    if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
-        return (
-            "this is a container, whose own filter refuses it: start it with"
-            " --security-opt seccomp=unconfined, or use the docker sandbox beside it"
-        )
-    return "a filter above this process refuses it (a container, a service manager, a sandbox)"
+    return (
+        "something above this process refuses it: a container (start it with --security-opt"
+        " seccomp=unconfined --security-opt apparmor=unconfined), a service manager, a sandbox"
+    )
+
+
+def _ordinary() -> str:
+    return "start rlm as an ordinary user, and not as root"
 
 
 def _read(path: str) -> str:
@@ -84,3 +109,16 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+_REMEDIES = {
+    "landlock": _landlock,
+    "ordinary user": _ordinary,
+    "namespace": _namespaces,
+    "root of its own": _namespaces,
+    "bound on": _namespaces,
+    "seccomp": _seccomp,
+    "capabilities": _contained,
+    "no_new_privs": _contained,
+}
+"""By words of a sentence, in lower case; the first that it has is what it is about."""

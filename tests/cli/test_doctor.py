@@ -383,7 +383,7 @@ def test_namespaces_that_are_refused_come_with_how_to_get_them() -> None:
     from rlm.cli.doctor_kernel import found_namespaces
 
     found = found_namespaces({"user": 1, "pid": 1, "uts": 0})
-    assert found.state == "note" and "user (Operation not permitted)" in found.text
+    assert found.state == "note" and "user, pid (Operation not permitted)" in found.text
     assert found.how
 
 
