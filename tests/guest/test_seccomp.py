@@ -1,0 +1,154 @@
+"""The filters, interpreted as the kernel does it, for both machines that they are written for."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from rlm.guest import seccomp
+
+ALLOWED, EPERM, ENOSYS = None, 1, 38
+PARENT = 4242
+PLACES = {"x86_64": 0, "aarch64": 1}
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+
+@pytest.fixture(params=sorted(PLACES))
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    name: str = request.param
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=name))
+    monkeypatch.setattr(seccomp, "_libc", object())
+    return name
+
+
+def whole(body: bytes, machine: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Return the program that `install` hands to the kernel."""
+    handed: list[bytes] = []
+    real = seccomp._Program
+
+    def program(length: int, instructions: bytes) -> object:
+        handed.append(instructions)
+        return real(length, instructions)
+
+    class Kernel:
+        def prctl(self, *args: object) -> int:
+            return 0
+
+    monkeypatch.setattr(seccomp, "_Program", program)
+    monkeypatch.setattr(seccomp, "_libc", Kernel())
+    assert seccomp.install(body)
+    return handed[0]
+
+
+def verdict(program: bytes, machine: str, number: int, *arguments: int) -> int | None:
+    """Return the error that a call gets, or None where it is allowed."""
+    fields = struct.pack(
+        "=iIQ6Q", number, ARCHITECTURES[machine], 0, *arguments, *[0] * (6 - len(arguments))
+    )
+    code, accumulator, place = list(struct.iter_unpack("HBBI", program)), 0, 0
+    tests: dict[int, Callable[[int, int], bool]] = {
+        0x15: lambda a, k: a == k,
+        0x25: lambda a, k: a > k,
+        0x35: lambda a, k: a >= k,
+        0x45: lambda a, k: bool(a & k),
+    }
+    while True:
+        kind, yes, no, value = code[place]
+        place += 1
+        if kind == 0x20:
+            accumulator = struct.unpack_from("I", fields, value)[0]
+        elif kind == 0x54:
+            accumulator &= value
+        elif kind in tests:
+            place += yes if tests[kind](accumulator, value) else no
+        elif kind == 0x06:
+            return ALLOWED if value == 0x7FFF0000 else value & 0xFFFF
+        else:
+            raise AssertionError(f"no such instruction: {kind:#x}")
+
+
+def numbers(machine: str) -> dict[str, int]:
+    table = {name: pair[PLACES[machine]] for name, pair in seccomp._NUMBERS.items()}
+    return {name: number for name, number in table.items() if number is not None}
+
+
+def test_a_place_is_refused_what_nobody_needs(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = numbers(machine)
+    program = whole(seccomp.of_place(False), machine, monkeypatch)
+    refused = {number for number in range(1024) if verdict(program, machine, number, 0)}
+    never = {known[name] for name in seccomp._NEVER if name in known}
+    assert never | {known["socket"], known["clone3"]} | set(range(470, 1024)) == refused
+    assert verdict(program, machine, known["clone"], 0x10000000) == EPERM
+    assert verdict(program, machine, known["clone"], 0x003D0F00) is ALLOWED  # a thread
+    assert verdict(program, machine, known["clone3"]) == ENOSYS
+    assert verdict(program, machine, 470) == ENOSYS
+    assert verdict(program, machine, known["prlimit64"], 1) == EPERM
+    assert verdict(program, machine, known["prlimit64"], 0) is ALLOWED
+
+
+def test_with_the_network_only_internet_sockets_are_allowed(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = whole(seccomp.of_place(True), machine, monkeypatch)
+    families = [
+        n for n in range(64) if verdict(program, machine, numbers(machine)["socket"], n) is ALLOWED
+    ]
+    assert families == [2, 10]
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_signals_reach_whom_they_may(
+    machine: str, processes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, own = numbers(machine), os.getpid()
+    program = whole(seccomp.of_session(PARENT, processes, True), machine, monkeypatch)
+    for name in seccomp._SIGNALS:
+        assert verdict(program, machine, known[name], own) is ALLOWED
+        for other in (PARENT, 0xFFFFFFFF, 0xFFFFFFFF - PARENT + 1):  # -1, and its group
+            assert verdict(program, machine, known[name], other) == EPERM
+        assert verdict(program, machine, known[name], 7) == (ALLOWED if processes else EPERM)
+    for name in seccomp._OTHER_SIGNALS:
+        assert verdict(program, machine, known[name], own) == EPERM
+
+
+def test_a_session_starts_threads_and_nothing_else(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = numbers(machine)
+    program = whole(seccomp.of_session(PARENT, False, True), machine, monkeypatch)
+    for name in ("fork", "vfork", "execve", "execveat", "unshare", "memfd_create", "shmget"):
+        if name in known:
+            assert verdict(program, machine, known[name]) == EPERM
+    assert verdict(program, machine, known["clone"], 0x003D0F00) is ALLOWED
+    assert verdict(program, machine, known["clone"], 17) == EPERM  # SIGCHLD: a process
+    shared, private = 0x21, 0x22
+    assert verdict(program, machine, known["mmap"], 0, 0, 0, shared) == EPERM
+    assert verdict(program, machine, known["mmap"], 0, 0, 0, private) is ALLOWED
+    assert verdict(program, machine, known["mmap"], 0, 0, 0, 0x01) is ALLOWED  # of a file
+    assert verdict(program, machine, known["prctl"], 1) == EPERM
+    assert verdict(program, machine, known["prctl"], 15) is ALLOWED  # its name
+    assert verdict(program, machine, known["fcntl"], 0, 8) == EPERM
+    assert verdict(program, machine, known["fcntl"], 0, 4) is ALLOWED
+    assert verdict(program, machine, known["ioctl"], 0, 0x5412) == EPERM
+    assert verdict(program, machine, known["ioctl"], 0, 0x5401) is ALLOWED
+    assert verdict(program, machine, known["socketpair"], 1, 2 | 0x80000) == EPERM
+    assert verdict(program, machine, known["socketpair"], 1, 1) is ALLOWED
+
+
+def test_other_machines_and_x32_are_refused(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = whole(seccomp.of_place(False), machine, monkeypatch)
+    [other] = set(PLACES) - {machine}
+    assert verdict(program, other, 0) == EPERM
+    assert verdict(program, machine, 0x40000000) == EPERM
+    assert verdict(program, machine, 0) is ALLOWED
+
+
+def test_a_machine_that_is_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="riscv64"))
+    assert seccomp.install(b"") is False
