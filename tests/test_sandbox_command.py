@@ -325,6 +325,37 @@ def test_a_command_that_cannot_be_started_again_says_why(there: str, tmp_path: P
     cells("1", sandbox=behind(folder=there))
 
 
+def test_a_connection_that_ends_while_inputs_are_sent_is_told(there: str) -> None:
+    script = 'dd bs=4096 count=100 2>/dev/null | "$@"'
+    with pytest.raises(SandboxError, match=r"the command 'sh' carries the sandbox no more: "):
+        cells("1", sandbox=behind("sh", "-c", script, "sh", folder=there), inputs={"x": "y" * 9**7})
+
+
+def test_a_zygote_that_is_killed_there_is_told(there: str) -> None:
+    def kill_all_but_the_relay() -> None:
+        others = [pid for pid in running(there) if parent(pid) != os.getpid()]
+        for pid in others:  # `env` has become the relay
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def main() -> Execution:
+        sandbox = behind(folder=there)
+        async with sandbox.start({}, LIMITS) as place, place.open({}, {}, OpenOptions()) as session:
+            executing = asyncio.create_task(session.execute("while True: pass"))
+            await asyncio.sleep(0.3)
+            kill_all_but_the_relay()
+            return await executing
+
+    lost = asyncio.run(main())
+    assert lost.error is not None
+    assert "its zygote was ended by signal 9, as for using too much memory" in lost.error.message
+
+
+def parent(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    return int(status.partition("PPid:")[2].split()[0])
+
+
 def test_lesson_34_nothing_survives_a_killed_host(there: str) -> None:
     script = f"""
         import asyncio, sys
@@ -444,6 +475,8 @@ def test_a_python_that_is_too_old_is_told() -> None:
         ({"packages": "numpy"}, "list of strings"),
         ({"folder": "tmp"}, "absolute path"),
         ({"allow_read": ["data"]}, "absolute path"),
+        ({"env": {"TOKEN": 5}}, "'TOKEN' and its value must be strings"),
+        ({"confine": "no"}, "True or False"),
         ({"startup_seconds": 0}, "above 0"),
         ({"startup_seconds": "soon"}, "above 0"),
         ({"memory_mb": 1}, "from 16 on"),

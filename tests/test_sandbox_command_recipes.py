@@ -32,6 +32,7 @@ from rlm.sandbox.command import CommandSandbox
 LIMITS = CellLimits(seconds=20)
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sandboxes.md"
 SECRET = "sk-only-the-host-may-know"
+TOKEN = "what-only-the-command-may-know"
 RECIPES = ["bwrap", "docker", "podman", "ssh", "unshare"]
 ALONE = ["bwrap", "docker", "podman", "unshare"]
 """Those that start with nothing of this machine in sight."""
@@ -173,9 +174,9 @@ def recipe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """A recipe by its program; nothing of it is left afterwards, and a key was in no reach."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     made = globals()[f"_{request.param}"](request)
-    found = dataclasses.replace(
-        made, sandbox=dataclasses.replace(made.sandbox, folder=own_folder())
-    )
+    env = {**made.sandbox.env, "FOR_THE_COMMAND": TOKEN}
+    there = dataclasses.replace(made.sandbox, folder=own_folder(), env=env)
+    found = dataclasses.replace(made, sandbox=there)
     yield found
     assert soon(lambda: found.everything_left() == []), found.everything_left()
 
@@ -280,7 +281,7 @@ def test_lesson_29_no_recipe_lets_a_key_through(recipe: Recipe) -> None:
         print(found)
     """
     _, [done] = cells(recipe.sandbox, textwrap.dedent(code))
-    assert done.ok and SECRET not in done.stdout
+    assert done.ok and SECRET not in done.stdout and TOKEN not in done.stdout
 
 
 @each(RECIPES)

@@ -84,10 +84,12 @@ class CommandProcess:
         raise SandboxError(self._no_sandbox(why, self._said() or _last_lines(bytes(heard))))
 
     def last_words(self, reason: str) -> str:
-        """Return why the stream has ended, in a sentence."""
+        """Return in a sentence that the stream has ended, and why: `reason`, or what is known."""
         code = self._process.poll()
-        how = reason or ("it closed the connection" if code is None else _ended(code))
-        return f"the command {self._program!r} carries the sandbox no more: {self._said() or how}"
+        how = reason or (_ended(code) if code is not None else "it closed the connection")
+        return _told(
+            f"the command {self._program!r} carries the sandbox no more: {how}", self._said()
+        )
 
     async def end(self) -> None:
         """Close its stdin, wait for its end, and see to it that this comes."""
@@ -111,8 +113,7 @@ class CommandProcess:
         return bytes(heard[start + len(MARK) : end])
 
     def _no_sandbox(self, why: str, said: str = "") -> str:
-        told = f": {said}" if said else ""
-        return f"the command {self._program!r} runs no sandbox: {why}{told}"
+        return _told(f"the command {self._program!r} runs no sandbox: {why}", said)
 
     async def _how_it_ended(self) -> str:
         ended = await asyncio.to_thread(self._ends_within, _MERCY)
@@ -168,6 +169,10 @@ def _waited(process: subprocess.Popen[bytes], seconds: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
+
+
+def _told(what: str, said: str) -> str:
+    return f"{what}: {said}" if said else what
 
 
 def _ended(code: int) -> str:

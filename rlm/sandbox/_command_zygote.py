@@ -42,4 +42,6 @@ class CommandZygote(RelayedZygote):
             await process.end()
 
     def _last_words(self, reason: str) -> str:
+        if self._code is not None and self._code < 0:
+            reason = f"its zygote was ended by signal {-self._code}, as for using too much memory"
         return reason if self._process is None else self._process.last_words(reason)

@@ -65,16 +65,28 @@ class CommandSandbox:
     def __post_init__(self) -> None:
         for name in ("command", "packages", "allow_read"):
             object.__setattr__(self, name, _words(name, getattr(self, name)))
+        self._check_words()
+        self._check_bounds()
+
+    def _check_words(self) -> None:
         if not self.command or not self.command[0]:
             raise ConfigurationError("command=[]: name a program, as in ['ssh', 'host']")
-        if not _FOR_NO_SHELL.fullmatch(self.python):
+        if not isinstance(self.python, str) or not _FOR_NO_SHELL.fullmatch(self.python):
             raise ConfigurationError(
                 f"python={self.python!r}: give a name or path that means the same to a shell, as"
                 " the command may hand it to one; further words belong into command"
             )
         for path in (self.folder, *self.allow_read):
-            if not path.startswith("/"):
+            if not isinstance(path, str) or not path.startswith("/"):
                 raise ConfigurationError(f"{path!r}: give an absolute path")
+        for name, word in self.env.items():
+            if not isinstance(name, str) or not isinstance(word, str):
+                raise ConfigurationError(f"env: {name!r} and its value must be strings")
+
+    def _check_bounds(self) -> None:
+        for name in ("confine", "network"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{name}={getattr(self, name)!r}: give True or False")
         for name, least in _LEAST.items():
             value = getattr(self, name)
             absent = value is None and name in ("memory_mb", "cpu_seconds")
