@@ -194,12 +194,12 @@ def _is_over(error: BaseException | None) -> bool:
 
 def _barely(name: str, value: Any) -> list[Any]:
     """Describe a variable without running code of it."""
-    if type(value) in _PLAIN:
+    if any(type(value) is kind for kind in _PLAIN):  # `in` would ask its class to compare itself
         return describe(name, value)
     return [name, kind_name(value), None, ""]
 
 
-_PLAIN = frozenset((str, bytes, bytearray, int, float, bool, type(None)))
+_PLAIN = (str, bytes, bytearray, int, float, bool, type(None))
 
 
 def split(tree: ast.Module, name: str) -> list[types.CodeType]:

@@ -11,6 +11,7 @@ import struct
 import sys
 from typing import Any, List, Optional, Tuple
 
+from .errors import CellTimeout, Submitted
 from .previews import class_has, kind_name, preview
 
 __all__ = ["MOST_BYTES", "MOST_IMAGES", "MOST_IN_ALL", "Gallery", "measure"]
@@ -50,11 +51,10 @@ class Gallery:
 
     def show(self, value: Any) -> str:
         """Return what a value is described as, and keep it where it is an image."""
-        if type(value) not in _NEVER:
-            content = _content(value)
-            measured = None if content is None else measure(content)
-            if content is not None and measured is not None:
-                return self._keep(content, *measured)
+        content = _attempt(value)
+        measured = None if content is None else measure(content)
+        if content is not None and measured is not None:
+            return self._keep(content, *measured)
         return preview(value, self._value_chars)
 
     def display(self, *values: Any) -> None:
@@ -77,10 +77,21 @@ class Gallery:
 _NEVER = (str, int, float, bool, list, dict, tuple, set, frozenset)
 
 
+def _attempt(value: Any) -> Optional[bytes]:
+    try:
+        return _content(value)
+    except (CellTimeout, Submitted):
+        raise
+    except BaseException:  # it cannot be drawn: its repr has to do
+        return None
+
+
 def _content(value: Any) -> Optional[bytes]:
     """Return the bytes of an image, of a figure, or of what shows itself as one."""
     if type(value) is bytes:
         return value
+    if type(value) in _NEVER:
+        return None
     if class_has(value, "_repr_png_"):
         made = value._repr_png_()
         made = made[0] if type(made) is tuple and made else made

@@ -46,8 +46,6 @@ def class_has(value: Any, name: str) -> bool:
 
 def length(value: Any) -> int | None:
     """Return `len(value)` for what has one cheaply, else None."""
-    if type(value) in _SIZED:
-        return len(value)
     try:
         return len(value) if isinstance(value, _SIZED) else (shape(value) or (None,))[0]
     except (CellTimeout, Submitted):

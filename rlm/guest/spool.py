@@ -29,6 +29,9 @@ _LARGE = 64 * 1024
 _PIECE = 256 * 1024
 _FULL = 1024 * 1024
 """Bytes that a file may have before what has been read of it is thrown away."""
+_FULLEST = 64 * 1024 * 1024
+"""Bytes at which it is thrown away although a writer is faster than this reader."""
+_CHASES = 16
 _REST = 64 * 1024
 _IDLE = 20
 _NUMBER = struct.Struct("Q")
@@ -191,21 +194,25 @@ class Stream(io.TextIOBase):
             self._emit(self.name, text[:room])
 
     def _drain(self, send: Optional[Callable[[str], None]]) -> None:
-        size = os.fstat(self._file).st_size
+        for _ in range(_CHASES):
+            size = os.fstat(self._file).st_size
+            if self._at >= size:
+                break
+            self._read(size, send)
+        if send is not None and self._at > _FULL and (self._at >= size or self._at > _FULLEST):
+            os.ftruncate(self._file, 0)  # what is written at this very moment is lost
+            self._at = 0
+            self._spool.tell(self._number, 0)
+
+    def _read(self, size: int, send: Optional[Callable[[str], None]]) -> None:
         while self._at < size:
             data = os.pread(self._file, min(size - self._at, _PIECE), self._at)
-            if not data:
-                break
             text = self._decoder.decode(data)
             self._kept.add(text)
             if send is not None:
                 send(text)
                 self._spool.tell(self._number, self._at + len(data))
-            self._at += len(data)
-        if send is not None and self._at > _FULL:
-            os.ftruncate(self._file, 0)
-            self._at = 0
-            self._spool.tell(self._number, 0)
+            self._at = self._at + len(data) if data else size
 
 
 class Pump:
