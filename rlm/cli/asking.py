@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,3 +233,14 @@ def _warn(result: Result[Any], display: Display) -> None:
     if not display.quiet:
         for warning in result.warnings:
             exits.complain(f"warning: {warning}")
+        _tell_kept(result.sandbox)
+
+
+def _tell_kept(facts: Mapping[str, Any]) -> None:
+    """Say which container is still there, and how it is used and removed."""
+    container = str(facts.get("container", ""))[:12]
+    if container and facts.get("keep_alive"):
+        exits.complain(
+            f"container {container} is kept: use it with --reuse-container {container}, remove it"
+            f" with rlm docker rm {container}"
+        )

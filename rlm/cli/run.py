@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rlm.cli.sandboxes import CODE, Settings
+from rlm.cli.sandboxes import set_option
 
 __all__ = ["EXAMPLES", "run"]
 
@@ -26,7 +26,7 @@ EXAMPLES = r"""[bold]Examples[/bold]
   0 answered · 1 no answer · 2 misuse · 3 needs review · 130 interrupted
 """
 
-DATA, MODELS, LIMITS, SHOWN = "Data", "Models", "Limits", "Output"
+DATA, MODELS, CODE, LIMITS, SHOWN = "Data", "Models", "Code", "Limits", "Output"
 
 Question = Annotated[
     str | None,
@@ -142,6 +142,34 @@ SandboxName = Annotated[
         "prompts only), or one that a package adds.",
     ),
 ]
+Network = Annotated[
+    bool,
+    typer.Option(
+        "--network",
+        "--allow-network",
+        rich_help_panel=CODE,
+        help="Give the code a network: that of this machine, or the container engine's.",
+    ),
+]
+KeepAlive = Annotated[
+    bool,
+    typer.Option(
+        "--keep-alive",
+        rich_help_panel=CODE,
+        help="Leave the container when the run has ended, and say its id; with --sandbox docker.",
+    ),
+]
+ReuseContainer = Annotated[
+    str | None,
+    typer.Option(
+        "--reuse-container",
+        "--reuse-container-id",
+        metavar="ID",
+        rich_help_panel=CODE,
+        help="Run in a container that --keep-alive has left; 'rlm docker ls' lists them.",
+    ),
+]
+SandboxOptions = Annotated[list[str] | None, set_option(CODE)]
 CellSeconds = Annotated[
     float | None,
     typer.Option(
@@ -222,7 +250,10 @@ def run(
     price: Prices = None,
     dialect: Dialect = "fence",
     sandbox: SandboxName = "process",
-    options: Settings = None,
+    options: SandboxOptions = None,
+    network: Network = False,
+    keep_alive: KeepAlive = False,
+    reuse_container: ReuseContainer = None,
     timeout: CellSeconds = None,
     max_iterations: MaxIterations = None,
     max_depth: MaxDepth = None,
@@ -252,7 +283,9 @@ def run(
     from rlm.cli.inputs import read_task
     from rlm.cli.sandboxes import chosen, memory_of
 
-    place = chosen(sandbox, options or ())
+    asked = {"network": network, "keep_alive": keep_alive, "reuse_container": reuse_container}
+    settings = [f"{name}={value}" for name, value in asked.items() if value]
+    place = chosen(sandbox, [*(options or ()), *settings])
     limits = limits_of(
         cell_seconds=timeout,
         memory_mb=memory_of(place),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,8 +21,6 @@ __all__ = ["Container"]
 
 _GREETING_SECONDS = 60.0
 _PIECE = 64 * 1024
-
-_log = logging.getLogger("rlm")
 
 
 class Container(RelayedZygote):
@@ -48,8 +44,6 @@ class Container(RelayedZygote):
         missing = list(dict.fromkeys([*self._lacks, *self.facts["missing"]]))
         room = {} if self._berth.room_mb is None else {"memory_mb": self._options["memory_mb"]}
         self.facts |= {"container": self._berth.container, "missing": missing, **room}
-        if missing:
-            _warn_once(tuple(missing))
 
     def _stage(self, inputs: Mapping[str, Any]) -> Staged:
         return Weighed(inputs)
@@ -116,9 +110,3 @@ class Container(RelayedZygote):
         if self._code is not None and self._code < 0:
             reason = "it was killed, most likely for using too much memory: give it more memory_mb"
         return f"the sandbox's container has ended; {said or reason or 'it said nothing'}"
-
-
-@functools.cache
-def _warn_once(missing: tuple[str, ...]) -> None:
-    """Say once in the life of this process what containers here lack."""
-    _log.warning("sandbox='docker' lacks: %s", "; ".join(missing))

@@ -218,7 +218,7 @@ class Pool:
 def _lives(sock: socket.socket) -> bool:
     """Say whether the guest at the other end is still there."""
     try:
-        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        return bool(sock.recv(1, socket.MSG_PEEK))
     except BlockingIOError:
         return True
     except OSError:
@@ -237,6 +237,7 @@ def _hear(berth: Berth) -> None:
                 raise SandboxError(
                     f"a container of the pool has ended; {said or 'it said nothing'}"
                 )
+        berth.sock.setblocking(False)
     except (OSError, ValueError) as error:
         raise SandboxError(f"a container of the pool does not start: {error}") from error
 

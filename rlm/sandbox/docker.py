@@ -17,6 +17,7 @@ from rlm.sandbox._docker_pool import Pool
 from rlm.sandbox._docker_secrets import Source, checked
 from rlm.sandbox._place import place_of
 from rlm.sandbox.base import CellLimits, Place
+from rlm.sandbox.remedies import refusal
 
 __all__ = ["IMAGE", "DockerSandbox"]
 
@@ -33,7 +34,7 @@ _FRACTIONS = ("cpus", "connect_timeout")
 _FLAGS = ("network", "keep_alive", "require_confinement")
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True)
 class DockerSandbox:
     """Runs cells in a container, one a run: no network, no keys, no capabilities, bounded.
 
@@ -70,9 +71,9 @@ class DockerSandbox:
     pool: int = 0
     secrets: Mapping[str, Source] = field(default_factory=dict, repr=False, hash=False)
     require_confinement: bool = False
-    _pool: Pool | None = field(init=False, default=None, repr=False, compare=False)
 
     name: ClassVar[str] = "docker"
+    _pool: ClassVar[Pool | None] = None  # one of its own, where `pool` asks for it
 
     def __post_init__(self) -> None:
         for name in ("image", "runtime", "reuse_container"):
@@ -129,11 +130,7 @@ class DockerSandbox:
             lambda: Container(board, options), self._facts(options), inputs, limits
         ) as place:
             if self.require_confinement and place.facts["missing"]:
-                raise SandboxError(
-                    f"containers here do not confine code fully; missing:"
-                    f" {'; '.join(place.facts['missing'])}. Use another engine or runtime, or"
-                    " require_confinement=False to run without"
-                )
+                raise SandboxError(refusal(place.facts["missing"]))
             yield place
 
     # the pool
