@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any
 
 from rlm.errors import RLMError, RunError, SandboxError, ToolError
 from rlm.guest.session import BROKEN
 from rlm.guest.values import Blobs, decode, encode
 from rlm.guest.wire import VERSION, Frame, WireError
-from rlm.sandbox._channel import Line
+from rlm.sandbox._channel import MAX_BLOB_FROM_GUEST, Channel, Line
 from rlm.sandbox._clock import CellClock
 from rlm.sandbox._inputs import VariableBlobs
 from rlm.sandbox._said import execution, lost
@@ -46,6 +47,7 @@ class Live:
         self._limits = limits
         self._on_output = on_output
         self._calls: dict[int, asyncio.Task[None]] = {}
+        self._held = 0
         self._clock = CellClock(self._loop, limits.seconds, self._time_is_up)
         self._waiting: asyncio.Future[Any] | None = None
         self._interrupting: asyncio.Task[None] | None = None
@@ -177,8 +179,16 @@ class Live:
         )
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise WireError("a call without arguments")
+        self._held += len(blob)
+        if self._held > MAX_BLOB_FROM_GUEST:
+            raise WireError("its calls that wait for an answer hold too much")
         self._clock.pause()
-        self._calls[number] = self._loop.create_task(self._answer(number, name, args, kwargs))
+        task = self._loop.create_task(self._answer(number, name, args, kwargs))
+        task.add_done_callback(partial(self._let_go, len(blob)))
+        self._calls[number] = task
+
+    def _let_go(self, size: int, task: asyncio.Task[None]) -> None:
+        self._held -= size
 
     async def _answer(
         self, number: int, name: Any, args: list[Any], kwargs: dict[str, Any]
@@ -186,6 +196,10 @@ class Live:
         blobs = Blobs()
         answer: dict[str, Any] = {"t": "answer", "id": number}
         try:
+            if isinstance(self._line, Channel):  # who reads no answers gets no more of them
+                await self._line.drained()
+            if self.lost:
+                return
             answer["value"] = encode(await self._call(name, args, kwargs), blobs)
         except RLMError as error:
             answer["error"] = _told(error)
@@ -196,7 +210,11 @@ class Live:
         if not self._calls:
             self._clock.resume()
         assert self._line is not None
-        self._line.send(answer, blobs.pieces if "value" in answer else ())
+        try:
+            self._line.send(answer, blobs.pieces if "value" in answer else ())
+        except WireError as error:  # nothing of it was sent
+            told = _told(ToolError(f"{name}: {error}"))
+            self._line.send({"t": "answer", "id": number, "error": told})
 
     def _call(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Awaitable[Any]:
         function = self._functions.get(name) if isinstance(name, str) else None

@@ -13,6 +13,8 @@ from fuzz.host import Host, Tripwire
 from fuzz.watchdog import watched
 from rlm.guest.values import Blobs, NotPortable, decode, encode
 from rlm.guest.wire import WireError, pack
+from rlm.sandbox.base import CellLimits, Execution, OpenOptions
+from rlm.sandbox.process import ProcessSandbox
 from rlm.testing import ScriptedLM
 
 PRIME = (1 << 61) - 1  # its multiples have one hash
@@ -104,3 +106,76 @@ def test_a_run_outlives_a_number_that_takes_minutes_to_convert() -> None:
     assert turn.execution is not None
     assert turn.execution.error is not None
     assert "4,300 digits" in turn.execution.error.message
+
+
+WIRE = """
+import json, os, stat, struct, time
+def is_wire(fd):
+    try: return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError: return False
+wire = [fd for fd in range(3, 256) if is_wire(fd)][0]
+def send(blob=b'', **message):
+    body = json.dumps(message).encode()
+    data = memoryview(struct.pack('!IQ', len(body), len(blob)) + body + blob)
+    while data: data = data[os.write(wire, data):]
+"""
+"""What a cell needs to send frames of its own: its wire is the one socket that it has."""
+
+
+def test_who_reads_no_answers_gets_no_more_of_them() -> None:
+    sent = 0
+
+    async def function() -> str:
+        nonlocal sent
+        sent += 1
+        return "x" * 1_000_000
+
+    async def main() -> None:
+        async with (
+            ProcessSandbox().start({}, CellLimits(seconds=20, memory_mb=256)) as place,
+            place.open({}, {"function": function}, OpenOptions()) as session,
+        ):
+            call = "send(t='call', id=number, name='function', args=[], kwargs={})"
+            await session.execute(f"{WIRE}\nfor number in range(200): {call}\ntime.sleep(0.5)")
+            assert 0 < sent < 20
+            assert (await session.execute("1 + 1")).value == "2"
+
+    with watched(60):
+        asyncio.run(main())
+
+
+def test_calls_that_wait_cannot_hold_more_than_one_frame_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rlm.sandbox._live.MAX_BLOB_FROM_GUEST", 8_000)
+
+    async def main() -> None:
+        async with Host() as host:
+            blob = bytes(1_000)
+            calls = [
+                {"t": "call", "id": number, "name": "slow", "args": [], "kwargs": {}}
+                for number in range(9)
+            ]
+            pieces = [piece for call in calls for piece in pack(call, [blob])]
+            done = await host.attack("running", pieces)
+            assert done is not None
+            assert done.error is not None
+            assert "hold too much" in done.error.message
+
+    asyncio.run(main())
+
+
+def test_an_answer_too_large_to_send_is_an_error_in_the_cell() -> None:
+    async def function() -> list[str]:
+        return ["x" * 60_000] * 1200  # texts that travel in the JSON, more than a frame has
+
+    async def main() -> Execution:
+        async with (
+            ProcessSandbox().start({}, CellLimits(seconds=20)) as place,
+            place.open({}, {"function": function}, OpenOptions()) as session,
+        ):
+            return await session.execute("len(function())")
+
+    with watched(60):
+        done = asyncio.run(main())
+    assert done.value == "1200" or (done.error is not None and "too large" in done.error.message)
