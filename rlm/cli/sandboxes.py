@@ -15,21 +15,23 @@ from rlm.errors import ConfigurationError
 if TYPE_CHECKING:
     from rlm.sandbox.base import Sandbox
 
-__all__ = ["CODE", "Settings", "chosen", "memory_of", "options_of"]
+__all__ = ["Settings", "chosen", "memory_of", "options_of", "set_option"]
 
-CODE = "Code"
 
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
+def set_option(panel: str | None = None) -> typer.models.OptionInfo:
+    """Return `--set`, the same for every command that runs code."""
+    option: typer.models.OptionInfo = typer.Option(
         "--set",
         metavar="OPTION=VALUE",
-        rich_help_panel=CODE,
+        rich_help_panel=panel,
         help="An option of the sandbox, as in memory_mb=512 or packages=numpy,pandas. May be "
         "repeated.",
-    ),
-]
-"""`--set`, the same for every command that runs code."""
+    )
+    return option
+
+
+Settings = Annotated[list[str] | None, set_option()]
+"""What `--set` gives a command."""
 
 _NOTHING = ("", "none", "null")
 _YES, _NO = ("yes", "on", "true"), ("no", "off", "false")

@@ -42,6 +42,7 @@ class Planted:
         self._open = contextlib.ExitStack()
         self._listeners: dict[str, socket.socket] = {}
         self._victim: subprocess.Popen[bytes] | None = None
+        self._priority = 0
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -118,6 +119,7 @@ class Planted:
         )
         assert self._victim.stdout is not None
         self._victim.stdout.readline()  # it is ready for signals
+        self._priority = os.getpriority(os.PRIO_PROCESS, self._victim.pid)
         self.told["victim"] = self._victim.pid
 
     def _end_victim(self) -> None:
@@ -161,8 +163,12 @@ class Planted:
 
     def _signalled(self) -> list[str]:
         assert self._victim is not None
-        if self._victim.poll() is None:
+        if self._victim.poll() is not None:
+            found = ["it signalled a process of yours"]
+        elif os.getpriority(os.PRIO_PROCESS, self._victim.pid) != self._priority:
+            found = ["it changed the priority of a process of yours"]
+        else:
             return []
         self._end_victim()
         self._start_victim()
-        return ["it signalled a process of yours"]
+        return found

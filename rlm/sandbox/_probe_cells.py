@@ -146,6 +146,13 @@ def made():
     opened("device")
 tried("mknod", made)
 """ + _END),
+    ("opens settings of the machine for writing", "", _TRY + """
+def opened(path):
+    os.close(os.open(path, os.O_WRONLY))
+for path in ("sys/kernel/core_pattern", "sys/kernel/hostname", "sys/vm/drop_caches",
+             "sysrq-trigger", f"{planted['victim']}/oom_score_adj", f"{os.getppid()}/mem"):
+    tried(f"/proc/{path}", opened, f"/proc/{path}")
+""" + _END),
 ]  # fmt: skip
 
 _DISK = [
@@ -273,6 +280,12 @@ if not error:
 time.sleep(0.02)
 print("held", "; ".join(said))
 """),
+    ("changes the priority of a process of yours", "", _TRY + """
+tried("setpriority", os.setpriority, os.PRIO_PROCESS, planted["victim"], 7)
+if climbed:
+    climbed.clear()
+    said.append("nobody of yours")
+""" + _END),
 ]  # fmt: skip
 
 _MEMORY = [
@@ -467,7 +480,7 @@ for start in {os.path.dirname(os.getcwd()), sibling["folder"], "/tmp", "/dev/shm
 print(*found)
 print("held", "nothing of it can be read")
 """),
-    ("reads the memory of its parent and of a sibling", "", _CALL + _TRY + """
+    ("reads the memory of its parent or a sibling", "", _CALL + _TRY + """
 def read(path):
     with open(path, "rb", 0) as file:
         if path.endswith("mem"):

@@ -111,7 +111,13 @@ def _read(path: str) -> str:
         return ""
 
 
+def _elsewhere() -> str:
+    return "use the process or the docker sandbox for prompts that you do not trust"
+
+
 _REMEDIES = {
+    "isolation": _elsewhere,
+    "bound of": _elsewhere,
     "landlock": _landlock,
     "ordinary user": _ordinary,
     "namespace": _namespaces,
