@@ -19,9 +19,9 @@ DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
 @cache
-def helped(command: str) -> str:
-    """Return a command's help in 80 columns, whatever this terminal is."""
-    done = rlm(command, "--help", cwd=Path.cwd(), COLUMNS="80")
+def helped(command: str, columns: int = 80) -> str:
+    """Return a command's help in so many columns, whatever this terminal is."""
+    done = rlm(command, "--help", cwd=Path.cwd(), COLUMNS=str(columns))
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -50,7 +50,7 @@ def test_help_explains_the_command(command: str) -> None:
     assert "completion" not in said  # of the shell
 
 
-@pytest.mark.parametrize("command", ["run", "show", "models", "console", "exec", "demo"])
+@pytest.mark.parametrize("command", ["run", "show", "models", "console", "exec", "demo", "doctor"])
 def test_help_has_examples_and_fits_80_columns(command: str) -> None:
     lines = helped(command).splitlines()
     assert [line for line in lines if line.strip().startswith(("rlm ", "cat ", "echo "))]
@@ -62,7 +62,7 @@ def test_the_documentation_names_every_option_and_no_other(command: str) -> None
     chapters = re.split(r"^## ", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
     (chapter,) = [text for text in chapters if f"`rlm {command}" in text.partition("\n")[0]]
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", chapter))
-    rows = re.findall(r"^│ (--.*?)  ", helped(command), flags=re.MULTILINE)
+    rows = re.findall(r"^│ (--.*?)  ", helped(command, 200), flags=re.MULTILINE)
     real = {name for row in rows for name in row.split(",")} - {"--help"}
     if command in ("models", "schema"):  # one chapter for the two
         real |= {"--json"}
