@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rlm.sandbox._local_classes import Kind
-from rlm.sandbox._local_guards import Globals, read
+from rlm.sandbox._local_guards import Globals, form, read
 
 __all__ = ["open_builtins"]
 
 _PURE = (
     "abs all any ascii bin bool bytearray bytes callable chr classmethod complex dict divmod"
-    " enumerate filter float format frozenset hash hex id int isinstance issubclass iter len list"
+    " enumerate filter float frozenset hash hex id int isinstance issubclass iter len list"
     " map max memoryview min next object oct ord property range repr reversed round set slice"
     " sorted staticmethod str sum super tuple zip aiter anext NotImplemented Ellipsis"
     " __build_class__"
@@ -36,6 +36,7 @@ def open_builtins(namespace: dict[str, Any], own: Callable[[], list[Any]]) -> di
         **_of_attributes(namespace["_write_"]),
         **_of_variables(namespace, own),
         "type": Kind,
+        "format": form,
     }
 
 

@@ -181,11 +181,18 @@ def make(name: str, bases: tuple[Any, ...], body: dict[str, Any], **named: Any) 
 
 
 def check(made: Any) -> Any:
-    """Return a class, unless a pattern could read what is refused from its instances.
+    """Return a class of a cell, unless it could deceive this process or show what is refused.
 
-    `case C(x)` reads the attributes that `__match_args__` names, as that of a dataclass does.
+    `case C(x)` reads the attributes that `__match_args__` names, as that of a dataclass does, from
+    all that C takes for its instances; and Python's own caches ask a str whether it is another.
     """
-    if issubclass(made, (str, BaseException)):
-        for name in REFUSED & {*getattr(made, "__match_args__", ())}:
-            raise TypeError(f"a str or an exception cannot have a field {name!r} here")
+    asks = type(made).__instancecheck__ is not type.__instancecheck__
+    if asks or issubclass(made, (str, BaseException)):
+        for name in getattr(made, "__match_args__", ()):
+            if name in REFUSED or name.startswith("_"):
+                raise TypeError(f"{made.__name__} cannot have a field {name!r} here")
+    if issubclass(made, (str, bytes, int, float)):
+        for name in ("__eq__", "__hash__"):
+            if own(next(base for base in made.__mro__ if name in vars(base))):
+                raise TypeError(f"{made.__name__} cannot have a {name} of its own here")
     return made

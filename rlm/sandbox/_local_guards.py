@@ -17,8 +17,9 @@ from rlm.guest.files import Matches
 from rlm.guest.text import FoundList
 from rlm.guest.values import Record
 from rlm.sandbox._local_classes import OPEN, REFUSED, Kind, Namespace, is_local, make, own
+from rlm.sandbox._local_sizes import WIDE
 
-__all__ = ["MAGIC", "Globals", "guards", "read"]
+__all__ = ["MAGIC", "Globals", "form", "guards", "read"]
 
 _SPECIAL = (
     "init post_init repr str len iter next getitem setitem delitem contains call enter exit aenter"
@@ -164,6 +165,19 @@ class Formatter(string.Formatter):
             value = read(value, name) if is_attribute else value[name]
         return value, first
 
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        """Format a value, to no more than a hundred million characters."""
+        return form(value, format_spec)
+
+
+def form(value: Any, spec: str = "") -> str:
+    """Do as `format`, to no more than a hundred million characters."""
+    if type(spec) is not str:
+        raise TypeError("a format is a str")
+    if WIDE.search(spec):
+        raise MemoryError(f"the format {spec!r:.50} is wider than the local sandbox makes a text")
+    return format(value, spec)
+
 
 def _split_field(name: str) -> Any:
     import _string  # type: ignore[import-not-found] # the parser that string.Formatter itself uses
@@ -172,7 +186,7 @@ def _split_field(name: str) -> Any:
 
 
 def _format(thing: Any, name: str) -> Any:
-    def form(template: Any, *args: Any, **kwargs: Any) -> str:
+    def filled(template: Any, *args: Any, **kwargs: Any) -> str:
         text = str.__str__(template)
         if name == "format_map":
             return Formatter().vformat(text, (), args[0])
@@ -182,9 +196,9 @@ def _format(thing: Any, name: str) -> Any:
         thing = object.__getattribute__(thing, "__self__")
     kind = type(thing)
     if issubclass(kind, str):
-        return lambda *args, **kwargs: form(thing, *args, **kwargs)
+        return lambda *args, **kwargs: filled(thing, *args, **kwargs)
     if issubclass(kind, type) and issubclass(thing, str):
-        return form
+        return filled
     if kind is Namespace or is_local(thing):
         return getattr(thing, name)
     raise _refusal(thing, name)

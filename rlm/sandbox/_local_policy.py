@@ -12,6 +12,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from rlm.sandbox._local_classes import REFUSED
 from rlm.sandbox._local_guards import MAGIC
+from rlm.sandbox._local_sizes import WIDE
 
 __all__ = ["restrict"]
 
@@ -128,6 +129,16 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
             alone = len(node.args) == 1 or name not in ("min", "max")
             if alone:
                 node.args[0] = _call(node.args[0], guard, node.args[0])
+        return node
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> Any:
+        """Have the width in an f-string looked at, too."""
+        self.node_contents_visit(node)
+        for part in getattr(node.format_spec, "values", ()):
+            if isinstance(part, ast.FormattedValue):
+                part.value = _call(part.value, "_width_", part.value)
+            elif WIDE.search(str(part.value)):
+                self.error(node, f"a text as wide as {part.value:.50}")
         return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:

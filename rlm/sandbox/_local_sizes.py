@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import operator
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from rlm.sandbox._local_ticks import Ticker
 
-__all__ = ["Sizes"]
+__all__ = ["WIDE", "Sizes"]
+
+WIDE = re.compile(r"\d{9}")
+"""What a format has that makes a text of gigabytes."""
 
 _MOST_BITS = 1 << 26
 _ITEM_BYTES = 40

@@ -59,10 +59,13 @@ class Ticker(Shield):
         self._halt(CellTimeout("the session is closed"))
 
     def tick(self) -> bool:
-        """Return True, or raise what stops the cell."""
-        stop = self.stop()
-        if stop is not None:
-            self._throw(stop)
+        """Return True, or raise what stops the cell.
+
+        The thread that made this is the event loop's: what the garbage collector runs there would
+        hold it up.
+        """
+        if self._stop is not None or threading.get_ident() == self._main:
+            self._throw(self.stop() or CellTimeout("a cell's code ran where no cell runs"))
         if self._max_steps is not None and self.running:
             self._steps += 1
             if self._steps > self._max_steps:

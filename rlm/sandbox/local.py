@@ -14,7 +14,12 @@ from rlm.sandbox.remedies import warn_of
 
 __all__ = ["LocalSandbox"]
 
-_MISSING = ["memory limit", "time limit inside C code", "isolation from the host process"]
+_MISSING = [
+    "a bound of memory: what cells make is made in this process",
+    "a bound of C code: a pattern that backtracks is not stopped, and holds up this process",
+    "isolation from this process: restrictions inside a language are never a wall",
+]
+_ADVICE = "it is for trusted prompts: use 'process' or 'docker' for code that you do not trust"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +30,12 @@ class LocalSandbox:
     modules other than a few harmless ones. Restrictions inside a language have been escaped from
     again and again; code that somebody else may have a say in belongs into `process` or `docker`.
 
-    A cell's time is checked in its loops and functions, so what runs long inside of C
-    (`sum(range(10**11))`, a pattern that backtracks) is not stopped, and holds up this whole
-    process; nothing bounds memory. `max_steps` ends a cell after so many loop turns and calls,
-    the same on every machine.
+    It bounds neither memory nor C code. A cell's time is checked in its loops, its functions and
+    what they run through (`sum(range(10**12))`); a pattern that backtracks, a long sort, a slow
+    function of the standard library are not stopped, and some of them hold up this whole process.
+    One operation that would make more than `memory_mb` (`"a" * 10**10`) is a MemoryError in the
+    cell; many small ones are not. `max_steps` ends a cell after so many loop turns and calls, the
+    same on every machine.
     """
 
     max_steps: int | None = None
@@ -45,7 +52,6 @@ class LocalSandbox:
         """Start the place of one run."""
         from rlm.sandbox._local_restricted import RestrictedCells
 
-        warn_of(self.name, _MISSING, "use 'process' or 'docker' for code that you do not trust")
-        facts = {"sandbox": "local", "missing": list(_MISSING)}
+        warn_of(self.name, _MISSING, _ADVICE)
+        facts = {"sandbox": "local", "walls": {}, "missing": list(_MISSING)}
         return thread_place(RestrictedCells, inputs, limits, facts, self.max_steps)
-

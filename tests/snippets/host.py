@@ -70,6 +70,18 @@ HOST = {
         "import dataclasses\ndataclasses.field().metadata | Evil()\n"
         "assert 'y' in dataclasses.field().metadata"
     ),
+    "the cache of formats of dates": (
+        "from datetime import datetime\nclass S(str):\n    def __eq__(self, o): return True\n"
+        "    def __hash__(self): return hash('%d.%m.%Y')\n"
+        "datetime.strptime('5', S('%d'))\nassert datetime.strptime('7', '%d.%m.%Y').day == 7"
+    ),
+    "the cache of formats by an equality of a base": (
+        "class E:\n    def __eq__(self, o): return True\n"
+        "    def __hash__(self): return hash('%d.%m.%Y')\nclass S(E, str): pass\nout = S('%d')"
+    ),
+    "the cache of formats by a dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass S(str):\n    x: int = 0\nout = S"
+    ),
     "groups of a pattern": (
         _EVIL + "import re\nre.compile('(?P<zyx>x)').groupindex == Evil()\n"
         "assert 'x' in re.compile('(?P<zyx>x)').groupindex"
