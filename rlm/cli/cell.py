@@ -215,8 +215,8 @@ def _finish(printer: Printer, ran: Execution) -> None:
     if ran.value is not None:
         printer.line("stdout", ran.value)
     for image in ran.images:
-        size = f"{image.width} × {image.height}"
-        printer.line("stderr", f"rlm: a {image.format} of {size} pixels was shown; see --json")
+        sides = f"{image.width} by {image.height} pixels"
+        printer.line("stderr", f"rlm: it showed a {image.format} of {sides}: see --json")
     if ran.error is not None:
         said = ran.error.traceback or f"{ran.error.type}: {ran.error.message}"
         printer.line("stderr", said.rstrip("\n"))

@@ -53,8 +53,13 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether runs will work here, and no wall was climbed."""
-        states = [each.state for each in (*self.machine, *self.kernel)]
-        return "bad" not in [*states, *(each.state for each in self.sandboxes)]
+        return not self.bad
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """The names of what is bad."""
+        found = [each.name for each in (*self.machine, *self.kernel) if each.state == "bad"]
+        return (*found, *(each.name for each in self.sandboxes if each.state == "bad"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON values, as `rlm doctor --json` prints it."""
@@ -173,4 +178,5 @@ def _show(report: Report) -> None:
     view.findings(report.kernel)
     for found in report.sandboxes:
         view.checkup(found)
+    view.verdict(report.bad)
     sys.stdout.flush()

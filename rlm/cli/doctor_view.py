@@ -81,6 +81,14 @@ class View:
             if how:
                 self._row("get it", "", 7, how)
 
+    def verdict(self, bad: Sequence[str]) -> None:
+        """Write the last line: whether anything is bad."""
+        self._console.print()
+        if bad:
+            self._console.print(f"bad: {', '.join(bad)}", style="bold red", soft_wrap=True)
+        else:
+            self._console.print("what has to work here works", style="green", soft_wrap=True)
+
     def _line(self, text: str) -> None:
         for line, _ in self._wrapped(text, 2, 2):
             self._console.print("  " + line, style="dim", soft_wrap=True)

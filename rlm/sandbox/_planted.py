@@ -77,14 +77,15 @@ class Planted:
         if sys.platform == "linux":
             where = "by an abstract Unix socket"
             self._listen(stack, where, socket.AF_UNIX, socket.SOCK_STREAM, abstract)
-        home = os.stat(Path.home())
+        home = Path.home() if Path.home().is_dir() else Path(self._folder)
+        home_is = os.stat(home)
         self.told |= {
             "file": str(self._file),
             "folder": self._folder,
             "shared": [folder for folder in _SHARED if os.path.isdir(folder)],
             "stray": self._stray,
-            "home": str(Path.home()),
-            "home_is": [home.st_dev, home.st_ino],
+            "home": str(home),
+            "home_is": [home_is.st_dev, home_is.st_ino],
             "tcp": tcp.getsockname()[1],
             "udp": udp.getsockname()[1],
             "socket": path,

@@ -150,13 +150,34 @@ def test_exec_json_is_the_whole_execution(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert {
         "ok", "stdout", "stderr", "stdout_chars", "stderr_chars", "value", "error", "variables",
-        "files", "seconds", "warnings", "sandbox",
-    } <= set(found)  # fmt: skip
+        "files", "images", "seconds", "warnings", "sandbox",
+    } == set(found)  # fmt: skip
     assert (found["ok"], found["stdout"], found["stdout_chars"]) == (False, "out\n", 4)
     assert found["error"]["type"] == "ZeroDivisionError"
     assert (found["error"]["line"], found["error"]["kind"]) == (3, "error")
     assert [variable["name"] for variable in found["variables"]] == ["x"]
     assert found["sandbox"]["sandbox"] == "process"
+
+
+_PICTURE = """
+import struct, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+class Picture:
+    def _repr_png_(self):
+        head = chunk(b"IHDR", struct.pack(">2I5B", 2, 1, 8, 0, 0, 0, 0))
+        body = chunk(b"IDAT", zlib.compress(bytes(3)))
+        return bytes([137]) + b"PNG" + bytes([13, 10, 26, 10]) + head + body + chunk(b"IEND", b"")
+Picture()
+"""
+
+
+def test_a_picture_is_named_and_is_in_the_json(tmp_path: Path) -> None:
+    done = rlm("exec", cwd=tmp_path, stdin=_PICTURE)
+    assert "a PNG of 2 by 1 pixels" in done.stderr
+    (image,) = json.loads(rlm("exec", "--json", cwd=tmp_path, stdin=_PICTURE).stdout)["images"]
+    assert (image["format"], image["width"], image["height"]) == ("PNG", 2, 1)
+    assert image["base64"]
 
 
 # Sandboxes and their options -----------------------------------------------------------------
