@@ -41,6 +41,8 @@ def main(control_fd: int) -> None:
     """Serve the host on the other end of this Unix socket until it closes."""
     control = socket.socket(fileno=control_fd)
     control.set_inheritable(False)
+    gc.disable()  # until a session runs: nothing here has cycles, and what is frozen stays shared
+    os.environ.pop("GLIBC_TUNABLES", None)
     _away_from_standard_streams()
     _inherit_nothing()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -187,12 +189,13 @@ class Zygote:
         self._files = Opener(fds[1:], message["memory_mb"], "place")
         start, size = message["inputs"]
         shared = Shared(fds[0])
-        for name, value in from_json(blob[start : start + size]).items():
+        with memoryview(blob) as whole:
+            table = from_json(whole[start : start + size])
+        for name, value in table.items():
             self._inputs[name] = decode(value, blob, None, self._files, shared=shared)
         if isinstance(blob, mmap.mmap):
             blob.close()
         os.close(fds[0])
-        gc.collect()
         gc.freeze()
         walls = {"walls": self._walls.words, "missing": self._walls.missing}
         self.say({"t": "ready", "version": VERSION, "python": sys.version, **walls})
@@ -240,6 +243,7 @@ class Zygote:
             os.chdir(folder)
             assert self._walls is not None
             self._walls.enter(folder, parent)
+            gc.enable()
             own = Opener(fds[1:], self._options["memory_mb"], "session")
             session.serve(fds[0], fds[0], self._inputs, self._files, own, spool)
         finally:
