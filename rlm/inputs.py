@@ -14,7 +14,7 @@ from uuid import UUID
 from rlm import events
 from rlm.errors import ConfigurationError
 from rlm.files import File, located, parts
-from rlm.guest.values import Blobs, NotPortable, encode
+from rlm.guest.values import Blobs, NotPortable, divided, encode
 from rlm.guest.wire import to_json
 from rlm.limits import Limits
 from rlm.prompt import describe
@@ -24,8 +24,6 @@ from rlm.trace import Trace
 __all__ = ["check_limits", "check_names", "keep_large"]
 
 _PIECE = 1 << 20
-_ITEMS = 1000
-"""Items of a list or dict that are encoded at a time."""
 
 
 _NEEDED = frozenset(("submit", "llm_query", "parallel_queries", "predict", "parallel_predict"))
@@ -170,24 +168,14 @@ class _Beside(Blobs):
 
 def _structure(value: Any, beside: _Beside) -> Iterator[bytes]:
     """Yield JSON and what lies beside; of a long list or dict it is never in memory as a whole."""
-    shares, ends = _divided(value)
+    shares, ends = divided(value)
     before = ends[:1]
     for part in shares:
         yield before + beside.json(part)[1:-1]
         before = b","
-    yield ends[1:] if shares else beside.json(value)
+    yield ends[1:] if ends else beside.json(value)
     yield b"\n"
     yield from beside.pieces
-
-
-def _divided(value: Any) -> tuple[list[Any], bytes]:
-    """Return parts of a list or of a plain dict, and the ends of its JSON; no parts of others."""
-    if type(value) is list:
-        return [value[at : at + _ITEMS] for at in range(0, len(value), _ITEMS)], b"[]"
-    if type(value) is dict and "$" not in value and all(type(key) is str for key in value):
-        pairs = list(value.items())
-        return [dict(pairs[at : at + _ITEMS]) for at in range(0, len(pairs), _ITEMS)], b"{}"
-    return [], b""
 
 
 async def _in_thread(pieces: Iterator[bytes], trace: Trace | None) -> tuple[str, int]:

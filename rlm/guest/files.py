@@ -8,6 +8,8 @@ import sys
 from collections import OrderedDict
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Pattern, Sequence, Union
 
+from .mapped import taken
+
 __all__ = ["LONGEST_MATCH", "File", "Match", "Opener", "reference"]
 
 _WINDOW = 4 * 1024 * 1024
@@ -354,3 +356,7 @@ class Opener:
                 entry["name"], entry["type"], entry["size"], fd, self._room, ref, self.reads
             )
         return self.files[ref]
+
+    def content(self, offset: int, size: int, form: int, number: int) -> Any:
+        """Return a text of this form, or bytes for 0, that fill a descriptor of their own."""
+        return taken(self._fds[number], offset, size, form or None)

@@ -13,7 +13,7 @@ import struct
 import sys
 from typing import Any, Dict, Optional, Tuple
 
-__all__ = ["ALIGNMENT", "FORMS", "LEAST", "Shared", "copied", "possible", "sealed"]
+__all__ = ["ALIGNMENT", "FORMS", "LEAST", "Shared", "copied", "possible", "sealed", "taken"]
 
 FORMS: Dict[int, Tuple[str, int]] = {
     0x7F: ("ascii", 1),
@@ -53,6 +53,16 @@ def copied(content: memoryview, largest: int) -> str:
     if len(text) * width != len(content):  # lone surrogates side by side are one character there
         text = "".join(map(chr, content.cast("H")))
     return text
+
+
+def taken(fd: int, offset: int, size: int, largest: Optional[int] = None) -> Any:
+    """Return the `str` of this form, or the `bytes`, that a part of a file holds."""
+    made = Shared(fd)(offset, size, largest)
+    if made is not None:
+        return made
+    whole = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+    with whole, memoryview(whole) as view, view[offset : offset + size] as content:
+        return bytes(content) if largest is None else copied(content, largest)
 
 
 def sealed(fd: int) -> int:

@@ -12,18 +12,22 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Callable, Dict, Tuple
+from itertools import islice
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 from . import arrays
-from .files import File, reference
+from .files import File, Opener, reference
 from .mapped import copied
 from .records import Record, type_name
 from .wire import WireError
 
-__all__ = ["LARGE", "Blobs", "NotPortable", "Record", "decode", "encode"]
+__all__ = ["LARGE", "Blobs", "NotPortable", "Record", "decode", "divided", "encode"]
 
 LARGE = 64 * 1024
 """Strings (in characters) and bytes above this travel beside the JSON."""
+
+_ITEMS = 1000
+"""Items of a list or dict that are encoded at a time, where it need not be done at once."""
 
 _DEEPEST = 200
 _MOST_DIGITS = 4300  # what Python's integers have at most when they are read
@@ -37,7 +41,9 @@ class NotPortable(TypeError):
 
 
 class Blobs:
-    """Collects the bytes that travel beside the JSON of one frame."""
+    """Collects the bytes that travel beside the JSON of one frame, and texts above `least`."""
+
+    least = LARGE
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -66,6 +72,21 @@ def encode(value: Any, blobs: Blobs, names: Mapping[int, str] | None = None) -> 
     NotPortable, naming the value and where in it, when there is no form for it.
     """
     return _Encoder(blobs, names or {}).encode(value, 0)
+
+
+def divided(value: Any) -> Tuple[Iterator[Any], bytes]:
+    """Return parts of a list or of a plain dict, and the ends of its JSON; no ends for others."""
+    if type(value) is list and value:
+        return (value[at : at + _ITEMS] for at in range(0, len(value), _ITEMS)), b"[]"
+    if type(value) is dict and value and _is_plain(value):
+        pairs = iter(value.items())
+        return iter(lambda: dict(islice(pairs, _ITEMS)), {}), b"{}"
+    return iter(()), b""
+
+
+def _is_plain(value: Mapping[Any, Any]) -> bool:
+    """Whether a mapping is an object of JSON as it is."""
+    return "$" not in value and all(type(key) is str for key in value)
 
 
 def decode(
@@ -121,7 +142,7 @@ class _Encoder:
         return self._object(value, depth)
 
     def _text(self, value: str) -> Any:
-        if len(value) <= LARGE:
+        if len(value) <= self._blobs.least:
             return value
         if id(value) in self._names:
             return {"$": "ref", "v": self._names[id(value)]}
@@ -134,7 +155,7 @@ class _Encoder:
         if isinstance(value, Record):
             fields = {name: self.encode(item, depth + 1) for name, item in dict.items(value)}
             return {"$": "record", "type": type_name(value), "v": fields}
-        if "$" not in value and all(type(key) is str for key in value):
+        if _is_plain(value):
             return {key: self.encode(item, depth + 1) for key, item in value.items()}
         pairs = [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in value.items()]
         return {"$": "dict", "v": pairs}
@@ -304,19 +325,25 @@ class _Decoder:
 
     def _text(self, value: dict[str, Any]) -> str:
         form = value["at"][2:]
-        content = self._at(value)
         if not form:
-            return str(content, "utf-8", "surrogatepass")
-        made = None if self._shared is None else self._shared(*value["at"])
-        return copied(content, *form) if made is None else str(made)
+            return str(self._at(value), "utf-8", "surrogatepass")
+        made = self._laid_out(value["at"])
+        return copied(self._at(value), *form) if made is None else str(made)
 
     def _bytes(self, value: dict[str, Any]) -> bytes:
-        content = self._at(value)
-        made = None if self._shared is None else self._shared(*value["at"])
-        return bytes(content if made is None else made)
+        made = self._laid_out(value["at"])
+        return bytes(self._at(value) if made is None else made)
+
+    def _laid_out(self, at: list[int]) -> Any:
+        """Return a text or bytes that lies in a file which came along, as long as it is large."""
+        if len(at) == 4 and isinstance(self._open_file, Opener):
+            return self._open_file.content(*at)
+        return None if self._shared is None else self._shared(*at)
 
     def _at(self, value: dict[str, Any]) -> memoryview:
         offset, length = value["at"][:2]
+        if len(value["at"]) == 4:
+            return memoryview(self._laid_out(value["at"]))
         if not (0 <= offset <= offset + length <= len(self._blob)):
             raise WireError("a value lies outside of its frame")
         self._unread -= length

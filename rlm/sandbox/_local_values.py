@@ -43,7 +43,7 @@ class Given:
         self.value = value
         self._tree: Any = None
         self._blob = b""
-        self._blobs = VariableBlobs(label)
+        self._blobs = VariableBlobs(label, apart=False)
         self._files: list[SealedFile] = []
         if type(value) in _IMMUTABLE:
             return
