@@ -88,6 +88,9 @@ def test_a_refusal_says_what_is_missing_and_each_way_to_get_it_once() -> None:
         ({}, "dropped capabilities", "--security-opt"),
         ({}, "an ordinary user: cells run as root, without its capabilities", "ordinary user"),
         ({}, "seccomp", "seccomp=unconfined"),
+        ({}, "the engine's seccomp profile", "docker info"),
+        ({}, "a limit of memory", "docker info"),
+        ({}, "isolation from this process: restrictions are never a wall", "docker sandbox"),
         ({}, "the moon", ""),
     ],
 )

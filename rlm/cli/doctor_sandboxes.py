@@ -28,6 +28,7 @@ _OPENED = {"network": ("network",), "processes": ("processes", "signals")}
 _LACKS = {
     "landlock": ("files", "siblings", "environment"),
     "root of its own": ("files",),
+    "read-only root": ("files", "disk"),
     "network": ("network",),
     "process numbers": ("signals", "siblings"),
     "capabilities": ("privileges",),
@@ -35,6 +36,7 @@ _LACKS = {
     "seccomp": ("system_calls", "processes", "signals", "network", "memory"),
     "bound on all files": ("disk",),
     "number of processes": ("processes",),
+    "limit of processes": ("processes",),
     "memory": ("memory",),
     "time": ("cpu",),
 }

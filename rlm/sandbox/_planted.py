@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import secrets
 import shutil
@@ -29,9 +30,9 @@ _SHARED = ("/tmp", "/var/tmp", "/dev/shm")
 class Planted:
     """Things of this user that no cell may reach, from `with` to its end.
 
-    A file, a folder, a variable, an open descriptor and a process that hold `secret`; listeners
-    of TCP, UDP and Unix sockets. `told` is what the cells are told of them, which is where they
-    are, not what they hold.
+    A file, a folder, a variable, an open descriptor, a segment of memory and a process that hold
+    `secret`; listeners of TCP, UDP and Unix sockets. `told` is what the cells are told of them,
+    which is where they are, not what they hold.
     """
 
     def __init__(self) -> None:
@@ -90,6 +91,7 @@ class Planted:
             "udp": udp.getsockname()[1],
             "socket": path,
             "abstract": abstract,
+            "segment": _segment(stack, self.secret) if sys.platform == "linux" else None,
         }
 
     def _listen(
@@ -173,3 +175,20 @@ class Planted:
         self._end_victim()
         self._start_victim()
         return found
+
+
+def _segment(stack: contextlib.ExitStack, secret: str) -> int | None:
+    """Make a System V segment that holds a secret, and goes with this process at the latest."""
+    libc: Any = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype = ctypes.c_void_p
+    libc.shmat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+    libc.shmdt.argtypes = [ctypes.c_void_p]
+    number = libc.shmget(0, 4096, 0o600)
+    place = libc.shmat(number, None, 0) if number >= 0 else None
+    if place in (None, ctypes.c_void_p(-1).value):
+        return None
+    stack.callback(libc.shmdt, place)
+    libc.shmctl(number, 0, None)  # removed when nobody is attached, and to be attached till then
+    content = secret.encode()
+    ctypes.memmove(place, content, len(content))
+    return int(number)

@@ -390,9 +390,10 @@ reach([("bpf", 321, 280, 999, 0, 0), ("init_module", 175, 105, 0, 0, 0),
 reach([("io_uring_setup", 425, 425, 0, 0), ("perf_event_open", 298, 241, 0, 0, 0, 0, 0),
          ("userfaultfd", 323, 282, 0xFFFF)])
 """),
-    ("reads keyrings", "", _CALL + """
+    ("reads keyrings and the kernel's log", "", _CALL + """
 reach([("keyctl", 250, 219, 0, -3, 0), ("add_key", 248, 217, 0, 0, 0, 0, 0),
-         ("request_key", 249, 218, 0, 0, 0, 0)])
+         ("request_key", 249, 218, 0, 0, 0, 0),
+       ("syslog", 103, 116, 10, 0, 0)])
 """),
     ("calls by the numbers of another architecture", "", _CALL + """
 if os.uname().machine == "x86_64":
@@ -499,6 +500,21 @@ for pid in {os.getppid() or 1, 1, sibling["pid"]} - {os.getpid()}:
         tried(f"/proc/PID/{name}", read, f"/proc/{pid}/{name}")
     tried("process_vm_readv", copy, pid)
 told()
+"""),
+    ("attaches to a memory segment of yours", "", """
+import ctypes, os
+if planted["segment"] is None:
+    print("untried", "this system has no such segments")
+else:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype = ctypes.c_void_p
+    libc.shmat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+    place = libc.shmat(planted["segment"], None, 0o10000)
+    if place in (None, ctypes.c_void_p(-1).value):
+        print("held", os.strerror(ctypes.get_errno()))
+    else:
+        print(ctypes.string_at(place, 64))
+        print("held", "it is not yours")
 """),
 ]  # fmt: skip
 

@@ -115,11 +115,19 @@ def _elsewhere() -> str:
     return "use the process or the docker sandbox for prompts that you do not trust"
 
 
+def _engine() -> str:
+    return "the engine does not give it: see `docker info`, or use another engine or runtime"
+
+
 _REMEDIES = {
+    "engine": _engine,
+    "limit of": _engine,
+    "read-only root": _engine,
+    "absence of a network": _engine,
     "isolation": _elsewhere,
     "bound of": _elsewhere,
     "landlock": _landlock,
-    "ordinary user": _ordinary,
+    "cells run as root": _ordinary,
     "namespace": _namespaces,
     "root of its own": _namespaces,
     "bound on": _namespaces,
