@@ -11,7 +11,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import context, fan_out, first_answer, imports, tree, turn
+from bench import context, fan_out, first_answer, imports, sandbox, tree, turn
 from bench.measure import Figure
 
 BENCHES = {
@@ -25,6 +25,10 @@ BENCHES = {
     "child": tree.measure_child,
     "trace": turn.measure_trace,
     "context": context.measure,
+    "session": sandbox.measure_session,
+    "output": sandbox.measure_output,
+    "sharing": sandbox.measure_sharing,
+    "starts": sandbox.measure_starts,
 }
 
 _HEAD = """# Results
