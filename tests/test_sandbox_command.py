@@ -383,7 +383,7 @@ def test_lesson_34_nothing_survives_a_killed_host(there: str) -> None:
     assert soon(lambda: running(there) == [] and os.listdir(there) == [])
 
 
-@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.4])
 def test_lesson_34_cancelling_whenever_leaves_nothing(there: str, after: float) -> None:
     async def use() -> None:
         sandbox = behind(*SHELL, folder=there)

@@ -19,13 +19,16 @@ MARK = b"\0rlm guest\0"
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
 
 # It names its folder as `_scratch` does, and removes what others, who were killed, have left.
+# Whoever asks it to end has closed its stdin: it ends by that, and clears up.
 _LOADER = f"""
-import os, sys
+import os, signal, sys
 if sys.version_info < (3, 9):
     sys.exit("the Python there is %d.%d: the guest needs 3.9 or newer" % sys.version_info[:2])
 homes = tuple(home.rstrip("/") + "/" for home in (sys.prefix, sys.base_prefix, sys.exec_prefix))
 sys.path[:] = [path for path in sys.path if path.startswith(homes)]
-import shutil, tempfile
+def clear(path):
+    try: os.rmdir(path)
+    except OSError: __import__("shutil").rmtree(path, ignore_errors=True)
 def take(size):
     data = b""
     while len(data) < size:
@@ -33,16 +36,17 @@ def take(size):
         if not piece: sys.exit("nobody is there")
         data += piece
     return data
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+folder, seen = sys.argv.pop(1), "/proc/self/ns/pid"
+processes = os.stat(seen).st_ino if os.path.exists(seen) else 0
+scratch = "%s/rlm-%d-%d-%s" % (folder, processes, os.getpid(), os.urandom(4).hex())
 try:
-    folder, seen = sys.argv.pop(1), "/proc/self/ns/pid"
-    processes = os.stat(seen).st_ino if os.path.exists(seen) else 0
-    scratch = tempfile.mkdtemp(prefix="rlm-%d-%d-" % (processes, os.getpid()), dir=folder)
-except OSError as error: sys.exit("it cannot make its folder there: %s" % error)
-try:
+    try: os.mkdir(scratch, 0o700)
+    except OSError as error: sys.exit("it cannot make its folder there: %s" % error)
     for entry in list(os.scandir(folder)) if processes and os.access(folder, os.R_OK) else ():
         words = entry.name.split("-")
         if words[:2] == ["rlm", str(processes)] and not os.path.exists("/proc/" + words[2]):
-            shutil.rmtree(entry.path, ignore_errors=True)
+            clear(entry.path)
     os.chdir(scratch)
     os.write(1, {MARK!r} + os.fsencode(scratch) + b"\\n")
     path = os.path.join(scratch, "guest.zip")
@@ -51,9 +55,10 @@ try:
     from guest.__main__ import main
     del sys.path[0]
     os.unlink(path)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     main()
 finally:
-    shutil.rmtree(scratch, ignore_errors=True)
+    clear(scratch)
 """
 """Cells may import, and so read, what is in the interpreter's own folders. A folder that somebody
 has added to its path, say a project that is installed in place, they may not."""

@@ -23,8 +23,9 @@ _MOST_BEFORE = 1024 * 1024
 
 _MOST_COMPLAINTS = 4096
 _TOLD_LINES, _TOLD_CHARS = 3, 400
-_PATIENCE, _MERCY = 5.0, 2.0
-"""Seconds to end for a guest whose stdin is closed, and for a command that is asked to."""
+_PATIENCE, _MERCY, _REST = 5.0, 2.0, 0.5
+"""Seconds to end for a guest whose stdin is closed, for a command that is asked to, and for those
+that it leaves behind."""
 
 _TERMINAL = "it puts a terminal in between, as `-t` of ssh, docker and others does: leave that out"
 
@@ -127,7 +128,10 @@ class CommandProcess:
         if not self._ends_within(self._patience):
             self._signal(signal.SIGTERM)
             self._ends_within(_MERCY)
-        self._signal(signal.SIGKILL)  # its group lives on where it has left somebody
+        nobody_left = select.poll()
+        nobody_left.register(self._stderr, 0)  # it hangs up when the last one who could write ends
+        nobody_left.poll(_REST * 1000)
+        self._signal(signal.SIGKILL)  # the group lives on where somebody does
         self._process.wait()
 
     def _ends_within(self, seconds: float) -> bool:
