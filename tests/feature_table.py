@@ -109,6 +109,7 @@ ROWS = {
     "RB-41": "the port of sandboxes",
     "RB-42": "a sandbox for tests",
     "RB-43": "in process, for trusted prompts",
+    "RB-45": "containers, remote machines",
     "RB-46": "not in the host process",
     "RB-47": "what the prompt holds",
     "RB-48": "actions in tags",
@@ -118,6 +119,7 @@ ROWS = {
     "RB-52": "tools with a category",
     "RB-53": "a class for each failure",
     "RB-54": "the example with invoices",
+    "RB-61": "behind a caller's command",
 }
 """The ids that are carried, each with what its row says."""
 
