@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rlm.result import Result
     from rlm.trace import Sink
 
-__all__ = ["Display", "ask", "choose_models", "limits_of", "summary"]
+__all__ = ["Display", "ask", "choose_models", "limits_of", "summary", "tell_kept"]
 
 _NO_MODEL = (
     "no model: give one with -m NAME, or set RLM_MODEL (as in gemini/gemini-3.1-pro-preview); "
@@ -233,10 +233,10 @@ def _warn(result: Result[Any], display: Display) -> None:
     if not display.quiet:
         for warning in result.warnings:
             exits.complain(f"warning: {warning}")
-        _tell_kept(result.sandbox)
+        tell_kept(result.sandbox)
 
 
-def _tell_kept(facts: Mapping[str, Any]) -> None:
+def tell_kept(facts: Mapping[str, Any]) -> None:
     """Say which container is still there, and how it is used and removed."""
     container = str(facts.get("container", ""))[:12]
     if container and facts.get("keep_alive"):

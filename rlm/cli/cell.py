@@ -185,6 +185,7 @@ def _unparsed(problem: SyntaxProblem) -> Execution:
 
 async def _shown(code: str, kind: Sandbox, inputs: dict[str, Any], limits: CellLimits) -> int:
     """Run a cell whose output is written as it comes."""
+    from rlm.cli.asking import tell_kept
     from rlm.cli.output import Printer
 
     loop, task = asyncio.get_running_loop(), _end_on_sigterm()
@@ -200,6 +201,7 @@ async def _shown(code: str, kind: Sandbox, inputs: dict[str, Any], limits: CellL
         printer.close()  # the session is gone: nothing else is held up
     if printer.broken is not None:
         raise printer.broken
+    tell_kept(ran.facts)
     return ran.exit_code
 
 

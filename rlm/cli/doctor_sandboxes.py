@@ -96,7 +96,8 @@ async def check_up(kind: Sandbox, *, quick: bool, wanted: bool, say: Say) -> Che
         engine = look_at_engine(getattr(kind, "image", ""), getattr(kind, "runtime", None))
         findings = engine.findings
     try:
-        return await _examined(kind, findings, quick, wanted, say)
+        tidy = _changed(kind, keep_alive=False)
+        return await _examined(tidy, findings, quick, wanted, say)
     except (RLMError, OSError) as error:
         mends = [each.how for each in findings if each.how]
         return Checkup(
@@ -197,13 +198,18 @@ async def _probed(
 
 def _small(kind: Sandbox) -> Sandbox:
     """Return the sandbox with a small scratch, if it has a scratch that can be bounded."""
+    room = getattr(kind, "scratch_mb", None)
+    return _changed(kind, scratch_mb=min(room, _SMALL_SCRATCH_MB)) if room else kind
+
+
+def _changed(kind: Sandbox, **options: Any) -> Sandbox:
+    """Return the sandbox with other options, of those that it has."""
     from rlm.cli.sandboxes import options_of
 
-    room = getattr(kind, "scratch_mb", None)
-    if "scratch_mb" not in options_of(kind) or not room or room <= _SMALL_SCRATCH_MB:
-        return kind
-    small: Any = kind
-    made: Sandbox = dataclasses.replace(small, scratch_mb=_SMALL_SCRATCH_MB)
+    known = options_of(kind)
+    changed: Any = kind
+    wanted = {name: value for name, value in options.items() if name in known}
+    made: Sandbox = dataclasses.replace(changed, **wanted) if wanted else kind
     return made
 
 

@@ -219,6 +219,22 @@ def test_a_cell_runs_in_a_container_with_its_options(tmp_path: Path) -> None:
     assert (found["value"], found["sandbox"]["sandbox"]) == ("'abc'", "docker")
 
 
+@pytest.mark.docker
+def test_rr56_a_container_that_is_kept_is_named_and_can_be_used_again(
+    tmp_path: Path,
+) -> None:
+    need_docker()
+    host = {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")}
+    done = rlm("exec", "-e", "docker", "--set", "keep_alive=yes", cwd=tmp_path, stdin="1", **host)
+    container = done.stderr.partition("container ")[2].split()[0]
+    try:
+        again = ["-e", "docker", "--set", f"reuse_container={container}", "--json"]
+        found = json.loads(rlm("exec", *again, cwd=tmp_path, stdin="2", **host).stdout)
+        assert found["value"] == "2" and found["sandbox"]["container"].startswith(container)
+    finally:
+        assert rlm("docker", "rm", container, cwd=tmp_path, **host).returncode == 0
+
+
 # How output is written -----------------------------------------------------------------------
 
 

@@ -145,6 +145,16 @@ def test_an_image_or_a_runtime_that_is_not_there_comes_with_how_to_get_it(
     assert "docker pull nobody/nothing" in found["how"] and "gVisor" in found["how"]
 
 
+@pytest.mark.docker
+def test_no_container_is_left_even_where_one_is_to_be_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    need_docker()
+    asked = ["--quick", "--sandbox", "docker", "--set", "keep_alive=yes"]
+    found = sandbox(told(capsys, *asked), "docker")
+    assert found["cell_seconds"] > 0 and found["facts"]["keep_alive"] is False
+
+
 def test_options_are_set_and_are_of_one_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
     set_it = ["--set", "processes=4", "--quick"]
     found = sandbox(told(capsys, "--sandbox", "process", *set_it), "process")
