@@ -40,13 +40,11 @@ class Engine:
     """
 
     def __init__(self, connect_timeout: float) -> None:
-        from docker import APIClient
-
         address = Address.of_environment()
         self.local = address.local
         with _explained(f"no Docker engine answers at {address.host}", START_ONE):
             address.knock(connect_timeout)
-            self._api = APIClient(**address.options(), timeout=connect_timeout, version="auto")
+            self._api = _client(address, connect_timeout)
         self._api.timeout = _REQUEST_SECONDS
         api = str(self._api.api_version)
         if tuple(map(int, api.split("."))) < _OLDEST_API:
@@ -201,6 +199,22 @@ class Engine:
             if isinstance(cause, errors.APIError) and cause.status_code in (404, 409):
                 raise NoSuchContainer(f"{what} {container!r}: {cause.explanation}") from cause
             raise
+
+
+def _client(address: Address, timeout: float) -> Any:
+    """Return the SDK's client, which speaks what the engine does."""
+    from docker import APIClient
+
+    options = {**address.options(), "timeout": timeout}
+    if not address.tls:
+        return APIClient(**options, version="auto")
+    asking = APIClient(**options, version=".".join(map(str, _OLDEST_API)))
+    asking.trust_env = False  # else REQUESTS_CA_BUNDLE has more to say than DOCKER_CERT_PATH
+    with contextlib.closing(asking):
+        version = asking.version(api_version=False)["ApiVersion"]
+    client = APIClient(**options, version=version)
+    client.trust_env = False
+    return client
 
 
 def _is_refused_mount(said: str) -> bool:

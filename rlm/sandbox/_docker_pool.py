@@ -72,8 +72,9 @@ class Pool:
             self._bell.wait_for(
                 lambda: self._failure or self._released or len(self._ready) >= self._size
             )
-            if self._failure is not None:
-                raise self._failure
+            failure = self._failure
+        if failure is not None:  # what is raised holds the frames that it passes; this must not
+            raise type(failure)(str(failure)) from failure
 
     def release(self) -> None:
         """Let go of all that wait, without waiting until they are removed."""
