@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rlm.sandbox._local_calls import Globals
 from rlm.sandbox._local_classes import Kind
-from rlm.sandbox._local_guards import Globals, form, read
+from rlm.sandbox._local_guards import form, read
 
 __all__ = ["open_builtins"]
 

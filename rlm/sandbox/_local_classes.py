@@ -9,7 +9,18 @@ from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, d
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["ENUMS", "OPEN", "REFUSED", "Kind", "Namespace", "check", "is_local", "make", "own"]
+__all__ = [
+    "ENUMS",
+    "OPEN",
+    "REFUSED",
+    "Kind",
+    "Namespace",
+    "check",
+    "is_local",
+    "kind_of",
+    "make",
+    "own",
+]
 
 _MARK = "__local__"
 _TOKEN = object()
@@ -18,7 +29,7 @@ _TOKEN = object()
 _MACHINERY = (
     "tb_frame tb_next f_back f_builtins f_code f_generator f_globals f_locals f_trace co_code"
     " gi_frame gi_code gi_yieldfrom cr_await cr_frame cr_code cr_origin ag_await ag_frame ag_code"
-    " mro obj"
+    " mro obj fget fset fdel"
 )
 REFUSED = {*_MACHINERY.split(), "format", "format_map", "register"}
 """Names that need a closer look: frames and code, what leads out, what formats, what registers."""
@@ -98,13 +109,20 @@ Namespace.__name__ = Namespace.__qualname__ = "SimpleNamespace"
 Namespace.__module__ = "types"
 
 
+def kind_of(value: Any) -> Any:
+    """Return the type of a value; that of a class would open what is closed."""
+    if issubclass(type(value), type):
+        raise TypeError("type() takes a value here that is no class")
+    return type(value)
+
+
 class _KindType(type):
     """What makes `Kind` look like `type`, and be none."""
 
-    def __call__(cls, *values: Any) -> Any:  # a metaclass
-        if len(values) != 1 or issubclass(type(values[0]), type):
-            raise TypeError("type() takes one value here, which is no class")
-        return type(values[0])
+    def __call__(cls, *values: Any) -> Any:
+        if len(values) != 1:
+            raise TypeError("type() takes one value here")
+        return kind_of(values[0])
 
     def __instancecheck__(cls, thing: Any) -> bool:  # a metaclass
         return isinstance(thing, type)
@@ -177,7 +195,8 @@ def make(name: str, bases: tuple[Any, ...], body: dict[str, Any], **named: Any) 
         made["__module__"] = "__main__"
         made[_MARK] = _TOKEN
 
-    return check(types.new_class(name, bases, named, fill))
+    made: type = check(types.new_class(name, bases, named, fill))
+    return made
 
 
 def check(made: Any) -> Any:
@@ -186,7 +205,7 @@ def check(made: Any) -> Any:
     `case C(x)` reads the attributes that `__match_args__` names, as that of a dataclass does, from
     all that C takes for its instances; and Python's own caches ask a str whether it is another.
     """
-    asks = type(made).__instancecheck__ is not type.__instancecheck__
+    asks = "__instancecheck__" in {name for kind in type(made).__mro__[:-2] for name in vars(kind)}
     if asks or issubclass(made, (str, BaseException)):
         for name in getattr(made, "__match_args__", ()):
             if name in REFUSED or name.startswith("_"):

@@ -1,25 +1,19 @@
-"""What restricted code calls in place of reading and writing attributes and items."""
+"""What restricted code calls in place of reading attributes, and to format."""
 
 from __future__ import annotations
 
-import decimal
 import functools
 import itertools
-import operator
 import string
 import types
-from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rlm.guest.episode import Batch
-from rlm.guest.files import Matches
-from rlm.guest.text import FoundList
-from rlm.guest.values import Record
-from rlm.sandbox._local_classes import OPEN, REFUSED, Kind, Namespace, is_local, make, own
+from rlm.sandbox._local_classes import OPEN, REFUSED, Namespace, is_local, kind_of, own
 from rlm.sandbox._local_sizes import WIDE
 
-__all__ = ["MAGIC", "Globals", "form", "guards", "read"]
+__all__ = ["LOOKED_AT", "MAGIC", "MUTABLE", "form", "read"]
 
 _SPECIAL = (
     "init post_init repr str len iter next getitem setitem delitem contains call enter exit aenter"
@@ -34,9 +28,9 @@ MAGIC = frozenset(f"__{name}__" for name in _SPECIAL.split())
 
 _TOLD = ("__name__", "__qualname__", "__doc__", "__module__")
 _OF_TUPLES = ("_asdict", "_replace", "_fields", "_make", "_field_defaults")
-_MUTABLE = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict)
-_LOOKED_AT = frozenset(
-    {types.ModuleType, types.MappingProxyType, types.FunctionType, property, *_MUTABLE}
+MUTABLE: tuple[type, ...] = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict)
+LOOKED_AT = frozenset(
+    {types.ModuleType, types.MappingProxyType, types.FunctionType, property, *MUTABLE}
 )
 """Types of attributes that are looked at before a cell gets them."""
 
@@ -44,7 +38,7 @@ _LOOKED_AT = frozenset(
 def read(thing: Any, name: str) -> Any:
     """Return an attribute, unless it leads out of the sandbox."""
     value = _closer(thing, name) if name in REFUSED or name[:1] == "_" else getattr(thing, name)
-    return _handed(thing, name, value) if type(value) in _LOOKED_AT else value
+    return _handed(thing, name, value) if type(value) in LOOKED_AT else value
 
 
 def _handed(thing: Any, name: str, value: Any) -> Any:
@@ -114,7 +108,7 @@ def _closer(thing: Any, name: str) -> Any:
 
 def _special(thing: Any, name: str, is_class: bool, local: bool) -> Any:
     if name == "__class__":
-        return Kind(thing)
+        return kind_of(thing)
     if name == "__dict__" and (local or type(thing) is Namespace) and not is_class:
         return dict(vars(thing))
     if name in _TOLD:
@@ -202,93 +196,3 @@ def _format(thing: Any, name: str) -> Any:
     if kind is Namespace or is_local(thing):
         return getattr(thing, name)
     raise _refusal(thing, name)
-
-
-class Globals(dict[str, Any]):
-    """What `globals()` returns: the variables of a cell, written through to its namespace."""
-
-    def __init__(self, namespace: dict[str, Any], variables: list[tuple[str, Any]]) -> None:
-        super().__init__(variables)
-        self._namespace = namespace
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if type(name) is not str or (name[:1] == "_" and name[-1:] == "_" and name != "_"):
-            raise TypeError(f"{name!r} is no name of a variable here")
-        self._namespace[name] = value
-        super().__setitem__(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        super().__delitem__(name)
-        self._namespace.pop(name, None)
-
-    def update(self, *others: Any, **named: Any) -> None:
-        """Write several."""
-        for name, value in dict(*others, **named).items():
-            self[name] = value
-
-
-_WRITABLE = frozenset(
-    {*_MUTABLE, ChainMap, UserDict, UserList, Record, Namespace, Batch, FoundList, Matches, Globals}
-)
-
-
-def guards(
-    namespace: dict[str, Any], bounded: Mapping[str, Callable[[Any, Any], Any]]
-) -> dict[str, Any]:
-    """Return what rewritten code calls; `namespace` is the one that its functions belong to.
-
-    `bounded` has the operators of augmented assignments that look at the size of what they make.
-    """
-
-    def write(thing: Any) -> Any:
-        kind = type(thing)
-        if kind in _WRITABLE or is_local(thing):
-            return thing
-        function = kind is types.FunctionType and thing.__globals__ is namespace
-        if function or (kind is decimal.Context and thing is decimal.getcontext()):
-            return thing
-        raise TypeError(f"a {kind.__name__} cannot be written to in the local sandbox")
-
-    def augmented_item(thing: Any, index: Any) -> Callable[[str, Any], None]:
-        before = thing[index]
-
-        def apply(how: str, value: Any) -> None:
-            write(thing)[index] = in_place[how](before, value)
-
-        return apply
-
-    def augmented_attribute(thing: Any, name: str) -> Callable[[str, Any], None]:
-        before = read(thing, name)
-
-        def apply(how: str, value: Any) -> None:
-            setattr(write(thing), name, in_place[how](before, value))
-
-        return apply
-
-    in_place = {**_IN_PLACE, **bounded}
-    return {
-        "_getattr_": read,
-        "_write_": write,
-        "_augitem_": augmented_item,
-        "_augattr_": augmented_attribute,
-        "_inplace_": lambda before, how, value: in_place[how](before, value),
-        "_slice_": slice,
-        "__metaclass__": make,
-    }
-
-
-_IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
-    "Add": operator.iadd,
-    "Sub": operator.isub,
-    "Mult": operator.imul,
-    "Div": operator.itruediv,
-    "Mod": operator.imod,
-    "Pow": operator.ipow,
-    "LShift": operator.ilshift,
-    "RShift": operator.irshift,
-    "BitOr": operator.ior,
-    "BitXor": operator.ixor,
-    "BitAnd": operator.iand,
-    "FloorDiv": operator.ifloordiv,
-    "MatMult": operator.imatmul,
-}

@@ -9,7 +9,7 @@ import random
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from rlm.guest.cells import explain
 from rlm.sandbox import _local_copies as _copies
@@ -325,7 +325,7 @@ def _normal(seed: int) -> type:
     source = random.Random(seed)
 
     class NormalDist(Real):
-        def samples(self, n: int, *, seed: Any = None) -> list[float]:
+        def samples(self, n: SupportsIndex, *, seed: Any = None) -> list[float]:
             return super().samples(n, seed=source.random() if seed is None else seed)
 
     return NormalDist

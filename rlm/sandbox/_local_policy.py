@@ -6,6 +6,7 @@ Imported only by what runs such a cell: RestrictedPython is not needed otherwise
 from __future__ import annotations
 
 import ast
+import copy
 from typing import Any, NoReturn
 
 from RestrictedPython.transformer import RestrictingNodeTransformer
@@ -182,18 +183,38 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
         self.check_name(node, getattr(node, "name", None) or getattr(node, "rest", None))
         return self.node_contents_visit(node)
 
+    def visit_Match(self, node: ast.Match) -> Any:
+        """Have what patterns read looked at beforehand: in a pattern no guard can be."""
+        looks: list[ast.stmt] = []
+        for part in (inner for case in node.cases for inner in ast.walk(case.pattern)):
+            if isinstance(part, ast.MatchClass) and part.kwd_attrs:
+                looks.append(self._look(part, "_matched_", part.cls))
+            elif isinstance(part, ast.MatchValue) and isinstance(part.value, ast.Attribute):
+                looks.append(self._look(part, "_compared_", part.value))
+        return [*looks, self.node_contents_visit(node)]
+
+    def _look(self, where: Any, guard: str, what: ast.expr) -> ast.stmt:
+        seen = self.visit(copy.deepcopy(what))
+        return ast.copy_location(ast.Expr(_call(where, guard, seen)), where)
+
     def visit_MatchClass(self, node: ast.MatchClass) -> Any:
         for name in node.kwd_attrs:
             self._readable(node, name)
-        return self.node_contents_visit(node)
+        self._check_dotted(node, node.cls)
+        for field in ("patterns", "kwd_patterns"):
+            setattr(node, field, [self.visit(part) for part in getattr(node, field)])
+        return node
 
     def visit_MatchValue(self, node: ast.MatchValue) -> Any:
-        for part in ast.walk(node.value):  # a guard would make it no pattern any more
+        self._check_dotted(node, node.value)
+        return node
+
+    def _check_dotted(self, node: Any, value: ast.expr) -> None:
+        for part in ast.walk(value):  # a guard would make it no pattern any more
             if isinstance(part, ast.Attribute):
                 self._readable(node, part.attr)
             elif isinstance(part, ast.Name):
                 self.check_name(node, part.id)
-        return node
 
     def _readable(self, node: Any, name: str) -> None:
         if name.startswith("_") or name in REFUSED:
@@ -205,7 +226,7 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
     visit_Module = visit_TryStar = visit_TypeAlias = visit_Assign = visit_AnnAssign = _visit
     visit_For = visit_AsyncFor = visit_comprehension = _visit
     visit_With = visit_AsyncWith = visit_Await = _visit
-    visit_Match = visit_match_case = visit_MatchSingleton = _visit
+    visit_match_case = visit_MatchSingleton = _visit
     visit_MatchSequence = visit_MatchOr = _visit
     visit_TypeVar = visit_TypeVarTuple = visit_ParamSpec = _named
     visit_MatchAs = visit_MatchStar = visit_MatchMapping = _named
@@ -221,7 +242,8 @@ _OPERATORS: dict[type[ast.operator], str] = {
 _CALLS = {
     **dict.fromkeys(("sum", "min", "max", "any", "all"), "_each_"),
     **dict.fromkeys(("list", "tuple", "set", "frozenset", "sorted", "dict"), "_all_"),
-    **dict.fromkeys(("bytes", "bytearray", "join", "extend", "update", "fromkeys"), "_all_"),
+    **dict.fromkeys(("join", "extend", "update", "fromkeys"), "_all_"),
+    **dict.fromkeys(("bytes", "bytearray"), "_bytes_"),
     **dict.fromkeys(("ljust", "rjust", "center", "zfill", "expandtabs"), "_width_"),
 }
 """Which guard the first argument of a call goes through, by what is called."""

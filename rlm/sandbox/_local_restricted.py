@@ -9,8 +9,8 @@ from typing import Any
 
 from rlm.sandbox._local_async import drive
 from rlm.sandbox._local_builtins import open_builtins
+from rlm.sandbox._local_calls import guards
 from rlm.sandbox._local_cells import NAME, ThreadCells
-from rlm.sandbox._local_guards import guards
 from rlm.sandbox._local_modules import importer
 from rlm.sandbox._local_policy import restrict
 from rlm.sandbox._local_sizes import Sizes

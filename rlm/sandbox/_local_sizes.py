@@ -44,6 +44,7 @@ class Sizes:
             "_shift_": self.shift(operator.lshift),
             "_each_": self.each,
             "_all_": self.all,
+            "_bytes_": self.content,
             "_width_": self.width,
         }
 
@@ -105,14 +106,16 @@ class Sizes:
         return values
 
     def all(self, values: Any) -> Any:
-        """Return the same for a call that keeps all of them, or takes their number: `list(n)`."""
+        """Return the same for a call that keeps all of them."""
         kind = type(values)
-        if kind is int:
-            self._check(bytes, values)
-        elif kind in _ENDLESS or (kind is range and _long(values)):
+        if kind in _ENDLESS or (kind is range and _long(values)):
             most = None if self._bytes is None else self._bytes // _ITEM_BYTES
             return itertools.chain.from_iterable(self._pieces(iter(values), most))
         return values
+
+    def content(self, values: Any) -> Any:
+        """Return the same for bytes, which may be told their number only."""
+        return self.width(values) if type(values) is int else self.all(values)
 
     def width(self, wanted: Any) -> Any:
         """Return the width of a text that is to be filled up."""

@@ -56,6 +56,29 @@ HOST = {
         "import textwrap\ntextwrap.TextWrapper.unicode_whitespace_trans.update({33: 88})\n"
         "assert textwrap.TextWrapper.unicode_whitespace_trans.get(33) == 88"
     ),
+    "a table of a class by a pattern": (
+        "import textwrap\nmatch textwrap.TextWrapper:\n"
+        "    case object(unicode_whitespace_trans=t): t[33] = 88\n"
+        "assert textwrap.TextWrapper.unicode_whitespace_trans.get(33) == 88"
+    ),
+    "a table of a class by a value in a pattern": (
+        "import textwrap\nclass Evil:\n    def __eq__(self, o):\n        o[34] = 88\n"
+        "match Evil():\n    case textwrap.TextWrapper.unicode_whitespace_trans: pass\n"
+        "assert textwrap.TextWrapper.unicode_whitespace_trans.get(34) == 88"
+    ),
+    "metadata by a pattern": (
+        _EVIL + "import dataclasses\nmatch dataclasses.field():\n"
+        "    case object(metadata=m): m == Evil()\nassert 'x' in dataclasses.field().metadata"
+    ),
+    "another's method by a pattern": (
+        "match type(history):\n    case object(forget=f): f(chunk_text)\nout = chunk_text._turns"
+    ),
+    "a table of a class by a protocol": (
+        "import textwrap\nfrom typing import Protocol\nclass P(Protocol):\n"
+        "    unicode_whitespace_trans: dict\nP._is_runtime_protocol = True\n"
+        "match textwrap.TextWrapper():\n    case P(unicode_whitespace_trans=t): t[35] = 88\n"
+        "assert textwrap.TextWrapper.unicode_whitespace_trans.get(35) == 88"
+    ),
     "decimal's traps": (
         "import decimal\ndecimal.DefaultContext.traps.update({decimal.Inexact: True})"
     ),
