@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,7 +101,8 @@ def doctor(
 
     kinds = _chosen(sandbox or (), options or ())
     with _progress(as_json) as say, _without_warnings():
-        report = examine(kinds, log_dir, wanted=sandbox or ("process",), quick=quick, say=say)
+        wanted = None if sandbox else ("process",)
+        report = examine(kinds, log_dir, wanted=wanted, quick=quick, say=say)
     if as_json:
         terminal.write_json(report.to_dict())
     else:
@@ -111,14 +112,14 @@ def doctor(
 
 
 def examine(
-    kinds: Sequence[Sandbox],
+    kinds: Mapping[str, Sandbox],
     log_dir: str,
     *,
-    wanted: Sequence[str] = ("process",),
+    wanted: Collection[str] | None = None,
     quick: bool = False,
     say: Say = lambda what: None,
 ) -> Report:
-    """Look at this machine and these sandboxes; those that are `wanted` have to work."""
+    """Look at this machine and these sandboxes; those that are `wanted`, or all, have to work."""
     from rlm.cli.doctor_findings import examined
     from rlm.cli.doctor_kernel import examine_kernel
     from rlm.cli.doctor_machine import examine_machine
@@ -127,19 +128,19 @@ def examine(
     machine = examine_machine(log_dir)
     kernel = examined({"features": examine_kernel}, broken="note")
     checked = [
-        asyncio.run(check_up(kind, quick=quick, wanted=kind.name in wanted, say=say))
-        for kind in kinds
+        asyncio.run(check_up(name, kind, quick, wanted is None or name in wanted, say))
+        for name, kind in kinds.items()
     ]
     return Report(tuple(machine), tuple(kernel), tuple(checked))
 
 
-def _chosen(names: Sequence[str], options: Sequence[str]) -> list[Sandbox]:
+def _chosen(names: Sequence[str], options: Sequence[str]) -> dict[str, Sandbox]:
     from rlm.cli.sandboxes import chosen
     from rlm.errors import ConfigurationError
 
     if options and len(names) != 1:
         raise ConfigurationError("--set is of one sandbox: name it with --sandbox NAME")
-    return [chosen(name, options) for name in dict.fromkeys(names or _DEFAULT)]
+    return {name: chosen(name, options) for name in names or _DEFAULT}
 
 
 @contextlib.contextmanager

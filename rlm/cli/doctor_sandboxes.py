@@ -82,10 +82,11 @@ class Checkup:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def check_up(kind: Sandbox, *, quick: bool, wanted: bool, say: Say) -> Checkup:
+async def check_up(name: str, kind: Sandbox, quick: bool, wanted: bool, say: Say) -> Checkup:
     """Start a sandbox, run a cell in it, and climb its walls unless it is to be quick.
 
-    `wanted` is whether it has to work here: what does not is then bad, and else a note.
+    `name` is what it is called here; `wanted` is whether it has to work, which makes bad what
+    would else be a note.
     """
     from rlm.errors import RLMError
 
@@ -97,11 +98,11 @@ async def check_up(kind: Sandbox, *, quick: bool, wanted: bool, say: Say) -> Che
         findings = engine.findings
     try:
         tidy = _changed(kind, keep_alive=False)
-        return await _examined(tidy, findings, quick, wanted, say)
+        return await _examined(name, tidy, findings, quick, wanted, say)
     except (RLMError, OSError) as error:
         mends = [each.how for each in findings if each.how]
         return Checkup(
-            kind.name,
+            name,
             "bad" if wanted else "note",
             f"it does not start: {error}",
             "; ".join(mends),
@@ -110,12 +111,12 @@ async def check_up(kind: Sandbox, *, quick: bool, wanted: bool, say: Say) -> Che
 
 
 async def _examined(
-    kind: Sandbox, findings: tuple[Finding, ...], quick: bool, wanted: bool, say: Say
+    name: str, kind: Sandbox, findings: tuple[Finding, ...], quick: bool, wanted: bool, say: Say
 ) -> Checkup:
     from rlm.cli.cell import run_cell
     from rlm.sandbox.base import CellLimits
 
-    say(f"{kind.name}: running a cell")
+    say(f"{name}: running a cell")
     began = time.monotonic()
     ran = await run_cell(_CELL, kind, {}, CellLimits(seconds=20))
     took = time.monotonic() - began
@@ -125,13 +126,13 @@ async def _examined(
         why = f"{done.error.type}: {done.error.message}" if done.error else repr(done.stdout)
         state: Literal["bad", "note"] = "bad" if wanted else "note"
         text = f"it does not run a cell: {why}"
-        return Checkup(kind.name, state, text, findings=findings, facts=facts)
-    climbs = () if quick else await _climbs(kind, say)
+        return Checkup(name, state, text, findings=findings, facts=facts)
+    climbs = () if quick else await _climbs(kind, lambda what: say(f"{name}: {what}"))
     walls = _walls(facts, climbs)
     missing = tuple(_lack(each) for each in facts.get("missing") or ())
     broken = any(wall.state == "climbed" for wall in walls)
     return Checkup(
-        kind.name,
+        name,
         "bad" if broken else "note" if missing else "ok",
         _verdict(walls, len(missing), quick),
         python=" ".join(words[1:]),
@@ -173,7 +174,7 @@ async def _climbs(kind: Sandbox, say: Say) -> list[Climb]:
     from rlm.sandbox.base import CellLimits
     from rlm.sandbox.probes import PROBES, Planted
 
-    say(f"{kind.name}: climbing its walls")
+    say("climbing its walls")
     small = _small(kind)
     probes = [each for each in PROBES if each.wall != "cpu"]
     timed = [each for each in PROBES if each.wall == "cpu"]
@@ -191,7 +192,7 @@ async def _probed(
     found = []
     async with kind.start({}, limits) as place:
         async for climb in probe(place, planted, probes):
-            say(f"{kind.name}: {climb.wall}")
+            say(climb.wall)
             found.append(climb)
     return found
 

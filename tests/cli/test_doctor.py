@@ -113,6 +113,13 @@ def test_a_sandbox_that_was_named_has_to_work(
     assert re.search(r"get it +.*(systemctl|install)", said), said
 
 
+def test_a_command_that_was_named_has_to_work_too(capsys: pytest.CaptureFixture[str]) -> None:
+    report = told(capsys, "--quick", "--sandbox", "command: env", "--sandbox", "command: false")
+    works, fails = report["sandboxes"]
+    assert (works["name"], fails["name"]) == ("command: env", "command: false")
+    assert works["cell_seconds"] and fails["state"] == "bad"
+
+
 def test_a_sandbox_that_does_not_start_is_bad_and_exits_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -201,7 +208,7 @@ def checked(kind: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Report:
     harmless = ("finds variables of yours", "connects by TCP", "computes beyond its time")
     chosen = tuple(each for each in probes.PROBES if each.what in harmless)
     monkeypatch.setattr(probes, "PROBES", chosen)
-    return examine([kind], "logs", wanted=())
+    return examine({"boastful": kind}, "logs", wanted=())
 
 
 def test_a_wall_that_is_said_to_hold_and_does_not_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +237,7 @@ def test_what_is_missing_is_told_with_how_to_get_it(
     from rlm.cli import doctor
 
     kind = Boastful(missing=("seccomp",))
-    monkeypatch.setattr(doctor, "_chosen", lambda names, options: [kind])
+    monkeypatch.setattr(doctor, "_chosen", lambda names, options: {"boastful": kind})
     assert run_app(["doctor", "--quick"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"note +missing +seccomp\n.*get it .*\S", said), said
@@ -245,7 +252,7 @@ def test_a_sandbox_that_raises_is_a_finding_and_not_the_end() -> None:
         def start(self, inputs: Any, limits: Any) -> Any:
             raise OSError("the machine is on fire")
 
-    found = asyncio.run(check_up(Broken(), quick=False, wanted=False, say=lambda what: None))
+    found = asyncio.run(check_up("broken", Broken(), False, False, lambda what: None))
     assert found.state == "note" and "on fire" in found.text
 
 
