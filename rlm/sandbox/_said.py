@@ -38,7 +38,7 @@ def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: flo
         error=None if error is None else _error(error),
         variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
         files=tuple(str(name)[:500] for name in done["files"][:_MOST_FILES]),
-        images=_images([decode(image, blob) for image in done.get("images", ())[:MOST_IMAGES]]),
+        images=_images(decode(done.get("images", [])[:MOST_IMAGES], blob)),
         seconds=seconds,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from base64 import b64encode
 from typing import Any
 
 from fuzz.source import Source, one_in, pick
@@ -172,7 +173,23 @@ def _done(source: Source) -> dict[str, Any]:
         }  # fmt: skip
         if one_in(source, 3):
             made["error"] = _spoiled(source, made["error"])
+    if one_in(source, 3):
+        made["images"] = _shown(source)
     return made
+
+
+_IMAGES = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01" + bytes(9),
+    b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x01\x00\x01" + bytes(9), b"\xff\xd8\xff\xff\x00\x00" * 9,
+    b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"",
+)  # fmt: skip
+
+
+def _shown(source: Source) -> Any:
+    """Make the images of a cell, or what resembles them."""
+    content = pick(source, _IMAGES)[: source.below(60)]
+    image = {"$": "bytes", "v": b64encode(content).decode("ascii")}
+    return pick(source, ([image], [image] * 20, [tagged(source), image], image, "abc", None))
 
 
 def _call(source: Source) -> dict[str, Any]:
@@ -206,6 +223,7 @@ def said_by_zygote(source: Source) -> dict[str, Any]:
             [],
         )
         made |= {"code": pick(source, codes), "why": pick(source, _ATOMS)}
+        made["rest"] = {"stdout": junk(source, 3), "stderr": pick(source, _ATOMS)}
     elif kind == "ready":
         made |= {"missing": [], "files": "as they are", "python": "3", "walls": {}, "version": 1}
     elif kind == "failed":

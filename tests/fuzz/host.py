@@ -300,6 +300,7 @@ def sound(done: Any) -> None:
         assert type(count) is int
         assert count >= 0
     assert len(done.variables) <= 1000
+    assert len(done.images) <= 8
     assert all(type(name) is str and len(name) <= 500 for name in done.files)
     for variable in done.variables:
         assert type(variable) is Variable

@@ -179,3 +179,18 @@ def test_an_answer_too_large_to_send_is_an_error_in_the_cell() -> None:
     with watched(60):
         done = asyncio.run(main())
     assert done.value == "1200" or (done.error is not None and "too large" in done.error.message)
+
+
+def test_the_images_of_a_cell_cannot_name_the_same_bytes_again_and_again() -> None:
+    done: dict[str, Any] = {"t": "done", "n": 1, "stdout": "", "stderr": "", "value": None}
+    done |= {"stdout_chars": 0, "stderr_chars": 0, "error": None, "variables": [], "files": []}
+    done["images"] = [{"$": "bytes", "at": [0, 1000]}] * 8
+
+    async def main() -> None:
+        async with Host() as host:
+            end = await host.attack("running", pack(done, [bytes(1000)]))
+            assert end is not None
+            assert end.error is not None
+            assert "overlap" in end.error.message
+
+    asyncio.run(main())
