@@ -27,6 +27,7 @@ _LAST_SECONDS = 0.5
 _MOST_CALLS = 4096
 _OPEN_SECONDS = 60.0
 _LONGEST_REASON = 500
+_MOST_PIECES = 4096
 
 
 class Live:
@@ -146,7 +147,11 @@ class Live:
         if self._line is not None:
             self._line.close()
         self.lost = True
-        self._reason = self._reason or reason[:_LONGEST_REASON]
+        if not self._reason:  # a part of it may be what the guest said
+            shown = reason[:_LONGEST_REASON]
+            self._reason = "".join(
+                c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown
+            )
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(_Lost())
 
@@ -155,9 +160,11 @@ class Live:
         if not isinstance(text, str):
             raise WireError("output that is not text")
         room = self._limits.output_bytes - self._output_size
-        if room <= 0:
+        if room <= 0 or not text:
             return
         pieces.append(text[:room])
+        if len(pieces) > _MOST_PIECES:  # of one character each they would cost eighty times that
+            pieces[:] = ["".join(pieces)]
         self._output_size += min(len(text), room)
         if self._on_output is not None:
             self._on_output("stdout" if stream == "stdout" else "stderr", text[:room])
