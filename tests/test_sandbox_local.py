@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +163,21 @@ def test_rb43_sessions_at_once_keep_their_output_and_variables_apart() -> None:
 
     for number, output in enumerate(asyncio.run(main())):
         assert output == "".join(f"{number} {i}\n" for i in range(200))
+
+
+def test_rb43_sessions_of_event_loops_in_many_threads_keep_apart() -> None:
+    code = (
+        "import threading, random, contextlib, io\n"
+        "def work():\n    for i in range(50): print(n, i)\n"
+        "ts = [threading.Thread(target=work) for _ in range(3)]\n"
+        "for t in ts: t.start()\nfor t in ts: t.join()\nrandom.seed(n)\n[n, random.random()]"
+    )
+    with ThreadPoolExecutor(6) as threads:
+        ran = list(threads.map(lambda n: cells(code, inputs={"n": n})[0], range(12)))
+    for number, done in enumerate(ran):
+        said = sorted(done.stdout.splitlines())
+        assert said == sorted(f"{number} {i}" for i in range(50) for _ in range(3))
+        assert done.value == repr([number, random.Random(number).random()])
 
 
 @pytest.mark.parametrize("name", STUBBORN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import datetime as dt
 import decimal
 import fractions
@@ -17,7 +16,7 @@ from rlm.guest.episode import Batch, Episode, Failure
 from rlm.guest.files import File, Matches
 from rlm.guest.text import FoundList
 from rlm.guest.values import Record
-from rlm.sandbox._local_classes import ENUMS, OPEN, Namespace, is_local, make, own
+from rlm.sandbox._local_classes import EXACT, OPEN, Namespace, is_local, make, own
 from rlm.sandbox._local_guards import LOOKED_AT, MUTABLE, read
 
 __all__ = ["Globals", "guards"]
@@ -30,8 +29,7 @@ def matched(kind: Any) -> None:
     Protocol takes anything for its instance.
     """
     if issubclass(type(kind), type) and (
-        (own(kind) and type(kind) in _PLAIN_METACLASSES)
-        or (issubclass(kind, _MATCHED) and not own(kind))
+        (own(kind) and type(kind) in EXACT) or (issubclass(kind, _MATCHED) and not own(kind))
     ):
         return
     raise TypeError(f"{kind!r} cannot be in a pattern with attributes in the local sandbox")
@@ -43,7 +41,6 @@ def compared(value: Any) -> None:
         raise TypeError(f"a {type(value).__name__} cannot be a value in a pattern here")
 
 
-_PLAIN_METACLASSES = (type, abc.ABCMeta, type(ENUMS["Enum"]))
 _MATCHED = (
     *(kind for kind in OPEN if kind is not object), BaseException, dt.date, dt.time, dt.timedelta,
     decimal.Decimal, fractions.Fraction, Record, File, Failure, Episode, re.Match,

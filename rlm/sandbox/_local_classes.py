@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import enum
 import functools
 import types
@@ -11,6 +12,7 @@ from typing import Any
 
 __all__ = [
     "ENUMS",
+    "EXACT",
     "OPEN",
     "REFUSED",
     "Kind",
@@ -153,7 +155,6 @@ OPEN: tuple[type, ...] = (
 @functools.cache
 def _bases() -> frozenset[type]:
     """Return what a cell may derive from; the classes themselves, since a name can be forged."""
-    import abc
     import collections.abc
     import json
     import typing
@@ -199,13 +200,17 @@ def make(name: str, bases: tuple[Any, ...], body: dict[str, Any], **named: Any) 
     return made
 
 
+EXACT = frozenset({type, abc.ABCMeta, EnumType})
+"""Metaclasses whose classes take none but their own for an instance, unlike a Protocol's."""
+
+
 def check(made: Any) -> Any:
     """Return a class of a cell, unless it could deceive this process or show what is refused.
 
     `case C(x)` reads the attributes that `__match_args__` names, as that of a dataclass does, from
     all that C takes for its instances; and Python's own caches ask a str whether it is another.
     """
-    asks = "__instancecheck__" in {name for kind in type(made).__mro__[:-2] for name in vars(kind)}
+    asks = type(made) not in EXACT
     if asks or issubclass(made, (str, BaseException)):
         for name in getattr(made, "__match_args__", ()):
             if name in REFUSED or name.startswith("_"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import functools
 import importlib
@@ -13,79 +14,15 @@ from typing import Any, SupportsIndex
 
 from rlm.guest.cells import explain
 from rlm.sandbox import _local_copies as _copies
+from rlm.sandbox._local_allowed import NAMES, OPERATORS
 from rlm.sandbox._local_async import Waiting
-from rlm.sandbox._local_cells import Kit, Stream
+from rlm.sandbox._local_cells import NAME, Kit, Stream
 from rlm.sandbox._local_classes import ENUMS, Namespace, check, own
 from rlm.sandbox._local_guards import read
 from rlm.sandbox._local_threads import Threads
 
 __all__ = ["importer"]
 
-_NAMES: Mapping[str, str] = {
-    "abc": "ABC abstractmethod",
-    "base64": "b64encode b64decode b32encode b32decode b16encode b16decode b85encode b85decode"
-    " urlsafe_b64encode urlsafe_b64decode standard_b64encode standard_b64decode",
-    "binascii": "hexlify unhexlify crc32 Error",
-    "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
-    "calendar": "monthrange isleap leapdays weekday timegm month_name month_abbr day_name day_abbr",
-    "cmath": "*",
-    "collections": "ChainMap Counter OrderedDict UserDict UserList defaultdict deque namedtuple",
-    "collections.abc": "*",
-    "colorsys": "rgb_to_yiq yiq_to_rgb rgb_to_hls hls_to_rgb rgb_to_hsv hsv_to_rgb",
-    "concurrent.futures": "as_completed wait FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED"
-    " TimeoutError CancelledError",
-    "contextlib": "contextmanager asynccontextmanager suppress closing nullcontext ExitStack",
-    "csv": "reader writer DictReader DictWriter Sniffer Error QUOTE_ALL QUOTE_MINIMAL"
-    " QUOTE_NONNUMERIC QUOTE_NONE",
-    "dataclasses": "field fields replace is_dataclass MISSING KW_ONLY FrozenInstanceError",
-    "datetime": "date datetime time timedelta timezone tzinfo UTC MINYEAR MAXYEAR",
-    "decimal": "Decimal Context getcontext localcontext setcontext Clamped DecimalException"
-    " DivisionByZero FloatOperation Inexact InvalidOperation Overflow Rounded Subnormal Underflow"
-    " ROUND_CEILING ROUND_DOWN ROUND_FLOOR ROUND_HALF_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP"
-    " ROUND_05UP MAX_PREC MAX_EMAX MIN_EMIN",
-    "difflib": "SequenceMatcher Differ get_close_matches ndiff unified_diff context_diff",
-    "enum": "auto unique",
-    "fractions": "Fraction",
-    "functools": "reduce partial lru_cache cache cmp_to_key cached_property",
-    "hashlib": "md5 sha1 sha224 sha256 sha384 sha512 sha3_256 sha3_512 blake2b blake2s",
-    "heapq": "heappush heappop heapify heappushpop heapreplace nlargest nsmallest merge",
-    "html": "escape unescape",
-    "html.parser": "HTMLParser",
-    "io": "StringIO BytesIO",
-    "itertools": "*",
-    "json": "loads dumps load dump JSONDecodeError JSONEncoder",
-    "math": "*",
-    "numbers": "Number Complex Real Rational Integral",
-    "queue": "Queue LifoQueue PriorityQueue SimpleQueue Empty Full",
-    "re": "compile search match fullmatch split findall finditer sub subn escape error Pattern"
-    " Match A ASCII I IGNORECASE L M MULTILINE S DOTALL U UNICODE X VERBOSE RegexFlag NOFLAG",
-    "statistics": "*",
-    "string": "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits"
-    " punctuation printable whitespace capwords Template",
-    "struct": "pack unpack unpack_from iter_unpack calcsize error",
-    "textwrap": "*",
-    "time": "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time strftime"
-    " strptime gmtime localtime mktime ctime asctime struct_time",
-    "types": "MappingProxyType NoneType",
-    "typing": "Any Callable ClassVar Dict Final FrozenSet Generator Generic Iterable Iterator List"
-    " Literal Mapping NamedTuple Optional Protocol Sequence Set Tuple Type TypedDict TypeVar Union"
-    " cast Awaitable Coroutine DefaultDict Deque Counter Annotated TypeAlias NewType Self Never"
-    " NoReturn Hashable Sized Collection Container Reversible MutableMapping MutableSequence"
-    " MutableSet AbstractSet ItemsView KeysView ValuesView AsyncIterator AsyncIterable OrderedDict"
-    " AsyncGenerator ParamSpec Concatenate AnyStr Text Required NotRequired Pattern Match"
-    " SupportsInt SupportsFloat TYPE_CHECKING assert_never",
-    "unicodedata": "*",
-    "urllib.parse": "quote quote_plus unquote unquote_plus urlencode urljoin urlparse urlsplit"
-    " urlunparse urlunsplit parse_qs parse_qsl",
-    "uuid": "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL",
-    "zlib": "compress decompress crc32 adler32 error",
-}
-"""What is taken of each module; `*` is its `__all__`, or all that is public and no module."""
-
-_OPERATORS = (
-    "add sub mul truediv floordiv mod pow neg pos abs eq ne lt le gt ge and_ or_ xor not_ truth"
-    " is_ is_not contains concat countOf indexOf getitem itemgetter invert lshift rshift matmul"
-)
 _OWN = ("random", "sys", "asyncio", "threading", "pprint", "traceback", "inspect", "warnings")
 
 
@@ -104,7 +41,7 @@ class Module(types.ModuleType):
 def _shared(name: str) -> Mapping[str, Any]:
     """Return what is taken of a module that all sessions may share."""
     real = importlib.import_module(name)
-    listed = _NAMES[name].split()
+    listed = NAMES[name].split()
     if listed == ["*"]:
         listed = list(getattr(real, "__all__", None) or (n for n in dir(real) if n[0] != "_"))
     found = {one: getattr(real, one) for one in listed if hasattr(real, one)}
@@ -151,13 +88,14 @@ def importer(kit: Kit) -> Callable[..., Any]:
 
 def _content(name: str, kit: Kit) -> Mapping[str, Any]:
     own = _own(name, kit)
-    return {**_shared(name), **own} if name in _NAMES else own
+    return {**_shared(name), **own} if name in NAMES else own
 
 
 def _own(name: str, kit: Kit) -> dict[str, Any]:
     """Return what a module has that is this session's own, or made for cells."""
     waiting = Waiting(kit.ticker)
     makers: dict[str, Callable[[], dict[str, Any]]] = {
+        "abc": lambda: {"abstractmethod": _abstract},
         "asyncio": waiting.functions,
         "concurrent.futures": lambda: _threads(kit).futures(),
         "contextlib": lambda: {"redirect_stdout": _redirecting(kit)},
@@ -190,9 +128,7 @@ def _own(name: str, kit: Kit) -> dict[str, Any]:
     return makers[name]() if name in makers else {}
 
 
-_KNOWN = frozenset(
-    {*_NAMES, *_OWN, "operator", "ast", "copy", "concurrent", "urllib", "__future__"}
-)
+_KNOWN = frozenset({*NAMES, *_OWN, "operator", "ast", "copy", "concurrent", "urllib", "__future__"})
 
 
 def seeded(seed: int) -> dict[str, Any]:
@@ -223,10 +159,21 @@ def _own_class(cls: Any) -> Any:
 
 def _wraps(wrapped: Callable[..., Any]) -> Callable[..., Any]:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        both = isinstance(wrapped, types.FunctionType), isinstance(function, types.FunctionType)
-        return functools.wraps(wrapped)(function) if all(both) else function
+        plain = isinstance(wrapped, types.FunctionType) and _of_cell(function)
+        return functools.wraps(wrapped)(function) if plain else function
 
     return decorate
+
+
+def _of_cell(function: Any) -> bool:
+    """Whether a cell has made this function: only such may be written to."""
+    return type(function) is types.FunctionType and function.__globals__.get("__name__") == NAME
+
+
+def _abstract(function: Any) -> Any:
+    if not (_of_cell(function) or type(function) in (classmethod, staticmethod, property)):
+        raise TypeError("only a function that was made in a cell can be made abstract")
+    return abc.abstractmethod(function)
 
 
 def _signature(function: Callable[..., Any]) -> Any:
@@ -262,7 +209,7 @@ def _operator() -> dict[str, Any]:
         return get
 
     return {
-        **{name: getattr(operator, name) for name in _OPERATORS.split()},
+        **{name: getattr(operator, name) for name in OPERATORS.split()},
         "attrgetter": attrgetter,
     }
 

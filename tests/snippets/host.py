@@ -128,6 +128,11 @@ HOST = {
         "import textwrap\nclass A: pass\ntextwrap.TextWrapper.__init__(A)\nout = A.width"
     ),
     "a wrapper's attributes": "import functools\nfunctools.update_wrapper(chunk_text, grep_text)",
+    "a wrapper onto a function of the run": (
+        "import functools\nfunctools.wraps(lambda: 0)(chunk_text)\n"
+        "assert chunk_text.__name__ == '<lambda>'"
+    ),
+    "a function of the run made abstract": "import abc\nabc.abstractmethod(grep_text)",
     "overloads are kept": "import typing\nout = typing.overload.__globals__['_overload_registry']",
     "registers a codec": "import codecs\ncodecs.register(lambda n: None)",
     "at the exit": "import atexit\natexit.register(print)",

@@ -152,14 +152,14 @@ LANGUAGE = {
         "[f(v) for v in ({'k': [1, 2], 'z': 0}, [2, {'n': 5}], 'abc', -1, 2.5, [[1, 2], 3], {'a': 1}, (), 7.5, None)]"
     ),
     "matches by attributes": (
-        "import datetime, abc, enum\nfrom dataclasses import dataclass\nclass Shape(abc.ABC): pass\n"
+        "import datetime, abc, enum\nfrom dataclasses import dataclass\nclass Shape(abc.ABC): pass\n@dataclass\nclass Line(Shape):\n    format: str\n    _kept: int = 1\n"
         "@dataclass\nclass Circle(Shape):\n    r: int\n@dataclass\nclass Square(Shape):\n    side: int\n"
         "class L(enum.Enum):\n    A = 1\nclass N:\n    class M:\n        z = 4\n"
         "def f(v):\n    match v:\n        case Circle(r=r) | Square(side=r): return r\n"
         "        case datetime.date(year=y): return y\n        case KeyError(args=[a]): return a\n"
         "        case L.A: return 'A'\n        case complex(real=x, imag=0.0): return x\n"
-        "        case N.M(z=z): return z\n"
-        "[f(v) for v in (Circle(1), Square(2), datetime.date(2024, 1, 2), KeyError('k'), L.A, 3+0j, N.M(), 'no')]"
+        "        case N.M(z=z): return z\n        case Line(f, k): return (f, k)\n"
+        "[f(v) for v in (Circle(1), Square(2), datetime.date(2024, 1, 2), KeyError('k'), L.A, 3+0j, N.M(), Line('x'), 'no')]"
     ),
     "generators in full": (
         "def g():\n    total = 0\n    try:\n        while True:\n            got = yield total\n            total += got or 0\n"
