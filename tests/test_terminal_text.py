@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def assert_text(shown: str) -> None:
 
 def everything(text: str, sink: Sink) -> Trace:
     """Let a run happen in which every word that is not of the host is this text."""
-    trace = Trace(text, sinks=[sink])
+    trace = Trace("run", sinks=[sink])
     emit = trace.emit
     error = ErrorFact(type=text, message=text, details={"line": 1, "source": text})
     model = events.ModelFact(name=text, role="root")
@@ -95,7 +96,12 @@ def test_sinks_show_text(text: str) -> None:
 @given(hostile)
 def test_the_tree_shows_text(text: str) -> None:
     tree = LiveTree(Console(file=io.StringIO()))
-    everything(text, lambda what: isinstance(what, Delta) or tree._tree.add(what))
+
+    def take(what: events.Event | Delta) -> None:
+        if not isinstance(what, Delta):
+            tree._tree.add(what)
+
+    everything(text, take)
     screen = Screen()
     Console(file=screen, color_system=None, width=200, markup=False).print(tree.frame())
     assert_text(screen.getvalue())
@@ -104,7 +110,7 @@ def test_the_tree_shows_text(text: str) -> None:
 @settings(max_examples=40)
 @given(hostile)
 def test_results_and_their_errors_show_text(text: str) -> None:
-    result = rlm.Result(everything(text, lambda what: None))
+    result: rlm.Result[Any] = rlm.Result(everything(text, lambda what: None))
     assert_text(repr(result))
     assert_text(str(result))
 
