@@ -28,7 +28,7 @@ SOAK = {"by_session": 200_000, "by_value": 100_000}
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_a_guest_sends_ends_at_worst_its_session(attack: Attack) -> None:
-    assert seeded(attack, 1000) >= 1000
+    assert seeded(attack, 500) >= 500
 
 
 @pytest.mark.soak
@@ -122,7 +122,7 @@ def test_many_frames_in_one_piece_cost_no_more_than_themselves() -> None:
 
 
 def test_memory_does_not_grow_with_frames() -> None:
-    assert grown(1_500) < 200_000
+    assert grown(400) < 200_000
 
 
 @pytest.mark.soak
@@ -137,10 +137,10 @@ def test_memory_does_not_grow_with_a_hundred_thousand_frames() -> None:
 
 def grown(frames: int) -> int:
     """Return how many bytes more are held after so many frames of sessions than before them."""
-    seeded(by_session, 1_500, first=3_000_000)  # what is made once is made
+    seeded(by_session, 1_000, first=3_000_000)  # what is made once is made
     gc.collect()
     tracemalloc.start()
-    seeded(by_session, 500, first=3_010_000)
+    seeded(by_session, 200, first=3_010_000)
     gc.collect()
     before, _ = tracemalloc.get_traced_memory()
     seeded(by_session, frames, first=3_020_000)

@@ -99,8 +99,8 @@ async def attacked(sandbox: Sandbox, count: int, seed: int) -> Counter[str]:
 
 
 def test_cells_that_forge_frames_get_a_fresh_session() -> None:
-    ends = asyncio.run(attacked(ProcessSandbox(), 25, seed=1))
-    assert ends["lost"] > 5, "no cell has found the wire"
+    ends = asyncio.run(attacked(ProcessSandbox(), 10, seed=1))
+    assert ends["lost"] > 2, "no cell has found the wire"
 
 
 @pytest.mark.soak
@@ -147,7 +147,7 @@ def outlived(seed: int, folder: Path) -> None:
     assert result.value == 5, result.status
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_run_outlives_the_lies_of_a_cell(seed: int, tmp_path: Path) -> None:
     outlived(seed, tmp_path)
 

@@ -205,7 +205,7 @@ def raced(folder: Path, monkeypatch: pytest.MonkeyPatch, examples: int, steps: i
 def test_a_place_leaves_nothing_whatever_happens_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raced(tmp_path, monkeypatch, examples=5, steps=12)
+    raced(tmp_path, monkeypatch, examples=3, steps=12)
 
 
 @pytest.mark.soak
