@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import shutil
 import tempfile
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import need_program
 
 from rlm.sandbox.base import Sandbox
 from rlm.sandbox.command import CommandSandbox
@@ -101,9 +101,8 @@ def test_sessions_leave_nothing_unsaid_to_an_event_loop_that_watches(folder: Pat
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_sessions_behind_a_command_leave_nothing_behind(folder: Path) -> None:
-    command = ["bwrap", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    command = [need_program("bwrap"), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     command += ["--tmpfs", "/tmp", "--unshare-pid", "--die-with-parent"]
     sandbox = CommandSandbox(command)
     many(sandbox, times(400), folder, lambda: kin(os.getpid()), set)
