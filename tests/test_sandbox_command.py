@@ -261,6 +261,46 @@ def test_a_command_that_has_confined_is_not_asked_for_more_namespaces(there: str
     assert not any("namespace of process numbers" in each for each in facts["missing"])
 
 
+def test_options_open_what_they_say_and_nothing_else(there: str, tmp_path: Path) -> None:
+    (tmp_path / "allowed.txt").write_text("read me", encoding="utf-8")
+    path = str(tmp_path / "allowed.txt")
+    run_a_program = "import subprocess; subprocess.run(['echo', 'hi'], capture_output=True).stdout"
+    import_numpy = "import sys; 'numpy' in sys.modules"
+    codes = (
+        f"open({path!r}).read()",
+        run_a_program,
+        import_numpy,
+        "import socket; socket.socket()",
+    )
+    opened = cells(
+        *codes,
+        sandbox=behind(
+            folder=there, processes=4, allow_read=[path], packages=["numpy"], network=True
+        ),
+    )
+    assert [done.value for done in opened[:3]] == ["'read me'", "b'hi\\n'", "True"]
+    assert opened[3].ok
+    closed = cells(*codes, sandbox=behind(folder=there))
+    assert [done.ok for done in closed] == [False, False, True, False]
+    assert closed[2].value == "False"
+
+
+def test_memory_is_bounded_by_the_smaller_of_the_sandbox_and_the_run(there: str) -> None:
+    code = "len(bytearray(200 << 20))"
+    for own, of_run, fits in ((None, 512, True), (128, 512, False), (512, 128, False)):
+        [done] = cells(
+            code, sandbox=behind(folder=there, memory_mb=own), limits=CellLimits(memory_mb=of_run)
+        )
+        assert done.ok is fits
+        assert fits or (done.error is not None and done.error.type == "MemoryError")
+
+
+def test_a_wall_that_is_missing_is_no_confinement_where_that_is_required(there: str) -> None:
+    sandbox = behind(folder=there, confine=False, require_confinement=True)
+    with pytest.raises(SandboxError, match="a bound on all files of a session together"):
+        cells("1", sandbox=sandbox)
+
+
 # how it ends
 
 

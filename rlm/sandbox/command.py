@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from rlm.errors import ConfigurationError
+from rlm.errors import ConfigurationError, SandboxError
 from rlm.sandbox._place import place_of
 from rlm.sandbox.base import CellLimits, Place
+from rlm.sandbox.remedies import refusal
 
 __all__ = ["CommandSandbox"]
 
@@ -40,6 +41,7 @@ class CommandSandbox:
     same options: `packages`, `network`, `memory_mb`, `cpu_seconds`, `processes`, `threads`,
     `allow_read`, `scratch_mb`. `confine=False` says that the command has confined it, say in
     a container: then the guest asks for no namespaces and no root of its own, and misses none.
+    `require_confinement` refuses to run where a wall is missing all the same.
 
     The command has `startup_seconds` to bring up its Python. Of this process's environment it gets
     what finds a home, an agent or an engine, and `env` besides; cells see nothing of either.
@@ -48,6 +50,7 @@ class CommandSandbox:
     command: Sequence[str]
     python: str = "python3"
     confine: bool = True
+    require_confinement: bool = False
     packages: Sequence[str] = ()
     network: bool = False
     memory_mb: int | None = None
@@ -84,7 +87,7 @@ class CommandSandbox:
                 raise ConfigurationError(f"env: {name!r} and its value must be strings")
 
     def _check_bounds(self) -> None:
-        for name in ("confine", "network"):
+        for name in ("confine", "require_confinement", "network"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(f"{name}={getattr(self, name)!r}: give True or False")
         for name, least in _LEAST.items():
@@ -100,11 +103,19 @@ class CommandSandbox:
         self, inputs: Mapping[str, Any], limits: CellLimits
     ) -> AbstractAsyncContextManager[Place]:
         """Start the command of one run and send it the inputs."""
+        return self._start(dict(inputs), limits)
+
+    @asynccontextmanager
+    async def _start(self, inputs: dict[str, Any], limits: CellLimits) -> AsyncIterator[Place]:
         from rlm.sandbox._command_zygote import CommandZygote
 
         options = self._options(limits)
         facts = {"sandbox": self.name, "command": PurePath(self.command[0]).name, **options}
-        return place_of(lambda: CommandZygote(self, options), facts, inputs, limits)
+        async with place_of(lambda: CommandZygote(self, options), facts, inputs, limits) as place:
+            missing = place.facts["missing"]
+            if missing and self.require_confinement:
+                raise SandboxError(refusal(missing))
+            yield place
 
     def environment(self) -> dict[str, str]:
         """Return what the command has as its environment."""
