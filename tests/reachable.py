@@ -62,7 +62,7 @@ samples = [
 def reachable() -> dict[int, tuple[str, Any]]:
     """Return it by its id, each with a way to it, of a session of its own."""
     ticker = Ticker()
-    out, err = (Capture(name, -1, ticker, lambda *said: None) for name in ("stdout", "stderr"))
+    out, err = (Capture(name, ticker, lambda *said: None) for name in ("stdout", "stderr"))
     cells = RestrictedCells(Kit(ticker, out, err, 0, 1024))
     given = {"doc": Given("doc", File(text="a\nb")), "rows": Given("rows", [{"a": {1}}])}
     cells.provide(

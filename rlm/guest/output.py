@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import Any, Callable, Deque
+from typing import Callable, Deque
 
 from .interrupts import Shield
 
-__all__ = ["Capture", "Flusher", "Kept", "divert"]
+__all__ = ["Capture", "Flusher", "Kept"]
 
 _EVERY = 0.05
 """Seconds between two pieces of output that are sent while a cell runs."""
@@ -72,17 +72,13 @@ def _cut(text: str, room: int) -> str:
 
 
 class Capture(io.TextIOBase):
-    """`sys.stdout` or `sys.stderr` of a session, one cell after the other.
+    """What the cells of one session write through Python, one cell after the other.
 
-    `emit` takes pieces of text for the host while the cell runs; `raw_fd` is an unlinked file
-    that descriptor 1 or 2 leads to, so that what is written below Python is kept too.
+    `emit` takes pieces of text for the host while a cell runs.
     """
 
-    def __init__(
-        self, name: str, raw_fd: int, shield: Shield, emit: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, name: str, shield: Shield, emit: Callable[[str, str], None]) -> None:
         self.name = name
-        self._raw_fd = raw_fd
         self._shield = shield
         self._emit = emit
         self._lock = threading.RLock()
@@ -101,10 +97,6 @@ class Capture(io.TextIOBase):
     def writable(self) -> bool:
         """Text can be written to it."""
         return True
-
-    def fileno(self) -> int:
-        """Return the descriptor whose content is kept too."""
-        return 1 if self.name == "stdout" else 2
 
     def begin(self, limit: int) -> None:
         """Start with nothing; keep at most `limit` bytes."""
@@ -131,7 +123,6 @@ class Capture(io.TextIOBase):
     def flush(self) -> None:
         """Send what is pending, up to the limit of the cell."""
         with self._shield, self._lock:
-            self._drain()
             if not self._pending:
                 return
             text = "".join(self._pending)[: max(self._limit - self._sent, 0)]
@@ -144,71 +135,17 @@ class Capture(io.TextIOBase):
     def end(self) -> Kept:
         """Return what the cell has written."""
         with self._shield, self._lock:
-            self._drain()
             self._pending = []
             return self._kept
 
-    def _drain(self) -> None:
-        """Fetch what was written to the descriptor itself."""
-        if self._raw_fd < 0 or not os.fstat(self._raw_fd).st_size:
-            return
-        offset = 0
-        while True:
-            data = os.pread(self._raw_fd, 1 << 20, offset)
-            if not data:
-                break
-            offset += len(data)
-            text = data.decode("utf-8", "replace")
-            self._kept.add(text)
-            if self._sent < self._limit:
-                self._pending.append(text)
-        os.ftruncate(self._raw_fd, 0)
 
-
-class Flusher:
-    """A thread, begun when first needed, that sends output of a cell that has gone quiet."""
+class Flusher(ABC):
+    """Sends output of a cell that has gone quiet; how it waits for that is for its kinds."""
 
     def __init__(self, captures: list[Capture]) -> None:
         self._captures = captures
         self._pending = threading.Event()
-        self._starting = threading.Lock()
-        self._started = False
 
+    @abstractmethod
     def wake(self) -> None:
         """Something is pending: look at it a little later."""
-        if self._pending.is_set():
-            return
-        self._pending.set()
-        with self._starting:
-            if not self._started:
-                try:
-                    threading.Thread(target=self._run, name="output", daemon=True).start()
-                    self._started = True
-                except RuntimeError:  # no thread is left: it goes out with what is printed next
-                    self._pending.clear()
-
-    def _run(self) -> None:
-        while True:
-            self._pending.wait()
-            time.sleep(_EVERY)
-            self._pending.clear()
-            for capture in self._captures:
-                capture.flush()
-
-
-def divert(number: int) -> int:
-    """Lead descriptor `number` to a file without a name, and return that file's descriptor.
-
-    Returns -1, and leads it to nowhere, where such files do not exist.
-    """
-    make: Any = getattr(os, "memfd_create", None)
-    fd = make("output", os.MFD_CLOEXEC) if make else os.open(os.devnull, os.O_WRONLY)
-    if make:
-        import fcntl
-
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
-    os.dup2(fd, number)
-    if make:
-        return int(fd)
-    os.close(fd)
-    return -1

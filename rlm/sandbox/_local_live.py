@@ -53,7 +53,7 @@ class LocalLive:
         self._clock = CellClock(self._loop, limits.seconds, self._time_is_up)
         self._waiting: asyncio.Future[Execution] | None = None
         self._calls: set[asyncio.Task[None]] = set()
-        self._captures = [Capture(n, -1, self._ticker, self._emit) for n in ("stdout", "stderr")]
+        self._captures = [Capture(n, self._ticker, self._emit) for n in ("stdout", "stderr")]
         self._jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._names: dict[int, str] = {}
         self._ours: dict[str, Any] = {}
