@@ -7,7 +7,7 @@ import enum
 import functools
 import types
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 __all__ = [
@@ -196,27 +196,32 @@ def make(name: str, bases: tuple[Any, ...], body: dict[str, Any], **named: Any) 
         made["__module__"] = "__main__"
         made[_MARK] = _TOKEN
 
-    made: type = check(types.new_class(name, bases, named, fill))
-    return made
+    read = {field for base in bases for field in getattr(base, "__match_args__", ())}
+    check(bases, read, body)
+    return types.new_class(name, bases, named, fill)
 
 
 EXACT = frozenset({type, abc.ABCMeta, EnumType})
 """Metaclasses whose classes take none but their own for an instance, unlike a Protocol's."""
 
 
-def check(made: Any) -> Any:
-    """Return a class of a cell, unless it could deceive this process or show what is refused.
+def check(bases: Iterable[type], fields: Iterable[str], body: Collection[str]) -> None:
+    """Refuse a class before it is made, that would deceive this process or show what is refused.
 
-    `case C(x)` reads the attributes that `__match_args__` names, as that of a dataclass does, from
-    all that C takes for its instances; and Python's own caches ask a str whether it is another.
+    `fields` are what `case C(x)` would read from all that C takes for its instances, `body` has the
+    names of its special methods: Python's own caches ask a str whether it is another.
     """
-    asks = type(made) not in EXACT
-    if asks or issubclass(made, (str, BaseException)):
-        for name in getattr(made, "__match_args__", ()):
+    kinds = tuple(bases)
+    asks = any(type(base) not in EXACT for base in kinds)
+    if asks or any(issubclass(base, (str, BaseException)) for base in kinds):
+        for name in fields:
             if name in REFUSED or name.startswith("_"):
-                raise TypeError(f"{made.__name__} cannot have a field {name!r} here")
-    if issubclass(made, (str, bytes, int, float)):
+                raise TypeError(f"this class cannot have a field {name!r} in the local sandbox")
+    if any(issubclass(base, (str, bytes, int, float)) for base in kinds):
         for name in ("__eq__", "__hash__"):
-            if own(next(base for base in made.__mro__ if name in vars(base))):
-                raise TypeError(f"{made.__name__} cannot have a {name} of its own here")
-    return made
+            if name in body or any(own(_definer(base, name)) for base in kinds):
+                raise TypeError(f"this class cannot have a {name} of its own in the local sandbox")
+
+
+def _definer(kind: type, name: str) -> type:
+    return next(base for base in kind.__mro__ if name in vars(base))

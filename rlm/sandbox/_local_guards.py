@@ -21,7 +21,7 @@ _SPECIAL = (
     " floor ceil add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv"
     " rfloordiv ifloordiv mod rmod imod divmod rdivmod pow rpow ipow matmul rmatmul neg pos abs and"
     " rand iand or ror ior xor rxor ixor invert lshift rlshift rshift rrshift reversed missing"
-    " format length_hint"
+    " format length_hint getattr"
 )
 MAGIC = frozenset(f"__{name}__" for name in _SPECIAL.split())
 """The special methods that a class of a cell may define, and call on itself."""

@@ -144,7 +144,11 @@ def _dataclass(cls: Any = None, **how: Any) -> Any:
 
     if cls is None:
         return lambda given: _dataclass(given, **how)
-    return check(dataclasses.dataclass(**how)(_own_class(cls)))
+    kinds = _own_class(cls).__mro__
+    fields = {name for kind in kinds for name in vars(kind).get("__annotations__", ())}
+    adds = {"eq": "__eq__", "unsafe_hash": "__hash__"}
+    check((cls,), fields, [adds[one] for one in adds if how.get(one, one == "eq")])
+    return dataclasses.dataclass(**how)(cls)
 
 
 def _total_ordering(cls: Any) -> Any:

@@ -51,7 +51,7 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
         """Refuse the names of guards and of Python's own machinery; `_x` is a name as any."""
         if name is None or not (name.startswith("_") and name.endswith("_")) or name == "_":
             return
-        if allow_magic_methods and self._classes and name in MAGIC:
+        if allow_magic_methods and self._classes and (name in MAGIC or name in _OF_ENUMS):
             return
         if set(name) != {"_"}:
             self.error(node, f"the name {name}")
@@ -115,6 +115,8 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         """Have what may become large look at its size first."""
         self.node_contents_visit(node)
+        if isinstance(node.op, ast.Mod) and WIDE.search(str(getattr(node.left, "value", ""))):
+            self.error(node, "a text as wide as this")
         guard = _OPERATORS.get(type(node.op))
         if guard is None or any(_small(side) for side in (node.left, node.right)):
             return node
@@ -233,6 +235,8 @@ class _Policy(RestrictingNodeTransformer):  # type: ignore[misc] # it has no typ
     visit_Global = visit_Nonlocal = _names
     visit_AsyncFunctionDef = visit_FunctionDef
 
+
+_OF_ENUMS = ("_missing_", "_generate_next_value_")
 
 _OPERATORS: dict[type[ast.operator], str] = {
     ast.Mult: "_times_",

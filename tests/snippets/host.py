@@ -102,6 +102,16 @@ HOST = {
         "class E:\n    def __eq__(self, o): return True\n"
         "    def __hash__(self): return hash('%d.%m.%Y')\nclass S(E, str): pass\nout = S('%d')"
     ),
+    "the cache of formats by an enum that is not made": (
+        "from enum import Enum\nkinds = []\ntry:\n    class E(str, Enum):\n        A = 'a'\n"
+        "        def __init__(self, value): kinds.append(type(self))\n"
+        "        def __eq__(self, o): return True\n"
+        "        def __hash__(self): return hash('%d')\nexcept TypeError:\n    pass\nassert kinds"
+    ),
+    "the cache of formats by what fails to be a dataclass": (
+        "from dataclasses import dataclass\nclass S(str): pass\n"
+        "try:\n    dataclass(init=False)(S)\nexcept TypeError:\n    pass\nassert S('a') == S('b')"
+    ),
     "the cache of formats by a dataclass": (
         "from dataclasses import dataclass\n@dataclass\nclass S(str):\n    x: int = 0\nout = S"
     ),

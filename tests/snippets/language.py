@@ -63,6 +63,18 @@ LANGUAGE = {
     "stops where it should": (
         "it = iter(range(10))\nfound = any(x == 3 for x in it)\n(found, next(it), list(zip(it, 'ab')), next(it))"
     ),
+    "attributes that are made up": (
+        "class A:\n    def __getattr__(self, name):\n        if name == 'x': raise AttributeError(name)\n"
+        "        return name * 2\na = A()\n(a.foo, hasattr(a, 'x'), getattr(a, 'x', 1), a.format)"
+    ),
+    "enums with hooks": (
+        "from enum import Enum, auto\nclass C(Enum):\n    def _generate_next_value_(name, *more): return name.lower()\n"
+        "    A = auto()\n    @classmethod\n    def _missing_(cls, value): return cls.A\n(C.A.value, C('zzz'))"
+    ),
+    "an exception that is a dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass E(Exception):\n    code: int\n    why: str = ''\n"
+        "try:\n    raise E(3)\nexcept E as e:\n    r = (e.code, e == E(3), repr(e))\nr"
+    ),
     "slots": (
         "class P:\n    __slots__ = ('x', '_y')\n    def __init__(self):\n        self.x = 1\n"
         "        self._y = 2\nimport copy\np = P()\nq = copy.deepcopy(p)\nq.x = 5\n(p.x, q.x, q._y)"

@@ -112,6 +112,11 @@ OBJECTS = {
         "from dataclasses import dataclass\n@dataclass(init=False)\nclass D:\n    format: int\n"
         "class S(str, D): pass\nmatch S('{0.__self__}'):\n    case S(f): out = f(len)"
     ),
+    "format as a field of what fails to be a dataclass": (
+        "from dataclasses import dataclass\nclass S(str):\n    format: int\n"
+        "try:\n    dataclass(init=False)(S)\nexcept TypeError:\n    pass\n"
+        "match S('{0.__self__}'):\n    case S(f): out = f(len)\nout"
+    ),
     "format by a pattern": "match '{0.__self__}':\n    case str(format=f): out = f(len)",
     "a frame by a pattern": "match (i for i in []):\n    case object(gi_frame=f): out = f",
     "a traceback by a pattern": (
@@ -242,7 +247,6 @@ OBJECTS = {
         "import functools\n@functools.singledispatch\ndef f(x): pass\n@f.register\n"
         "def g(x: 'int'): pass"
     ),
-    "own __getattr__": "class A:\n    def __getattr__(self, n): return 1",
     "own __setattr__": "class A:\n    def __setattr__(self, n, v): pass",
     "own __new__": "class A:\n    def __new__(cls): return object()",
     "own __init_subclass__": "class A:\n    def __init_subclass__(cls, **k): pass",

@@ -64,6 +64,7 @@ OVERSIZED = {
     "a wide format": "format(1, '10000000000')",
     "a wide field": "'{:>10000000000}'.format(1)",
     "a wide f-string": "w = 10**10; f'{1:{w}}'",
+    "a wide format of bytes": "format(b'a'.decode(), '>10000000000')",
     "a listed range": "list(range(10**10))",
     "a set of a range": "set(range(10**10))",
     "a sorted iterator": "import itertools; sorted(itertools.count())",
