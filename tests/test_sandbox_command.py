@@ -196,6 +196,12 @@ def test_what_a_command_says_before_the_guest_does_is_passed_over(there: str, no
     assert value(done) == "42"
 
 
+def test_a_command_that_complains_without_end_holds_up_nothing(there: str) -> None:
+    script = 'yes "$0" >&2 & exec "$@"'
+    done = cells(*["1"] * 20, sandbox=behind("sh", "-c", script, there, folder=there))
+    assert [value(each) for each in done] == ["1"] * 20
+
+
 # what it hides
 
 

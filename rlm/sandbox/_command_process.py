@@ -154,13 +154,14 @@ class CommandProcess:
             os.killpg(self._process.pid, number)
 
     def _listen(self) -> None:
-        """Keep the end of what it complains of."""
+        """Keep the end of what it complains of; what there is fits into one piece."""
         try:
-            while data := os.read(self._stderr, 1 << 16):
-                self._complaints = (self._complaints + data)[-_MOST_COMPLAINTS:]
+            data = os.read(self._stderr, 1 << 16)
         except BlockingIOError:
             return
-        self._loop.remove_reader(self._stderr)  # nobody writes to it any more
+        self._complaints = (self._complaints + data)[-_MOST_COMPLAINTS:]
+        if not data:
+            self._loop.remove_reader(self._stderr)  # nobody writes to it any more
 
     def _said(self) -> str:
         self._listen()
