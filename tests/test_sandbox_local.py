@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import random
@@ -30,6 +31,14 @@ from rlm.sandbox.local import LocalSandbox
 from rlm.testing import InMemorySandbox
 
 LIMITS = CellLimits(seconds=10)
+
+
+@dataclasses.dataclass
+class Kind:
+    """A record whose fields are called as methods are."""
+
+    format: str
+    obj: int
 
 
 def cells(
@@ -289,6 +298,12 @@ def test_lesson_27_a_cancelled_cell_stops_and_the_loop_is_never_held_up() -> Non
             return (await session.execute("x")).value
 
     assert asyncio.run(main()) == "3"
+
+
+def test_rr29_records_have_their_fields_whatever_these_are_called() -> None:
+    given = {"kind": Kind(format="pdf", obj=1)}
+    [done] = cells("kind.format, kind.obj, '{0.format}'.format(kind)", inputs=given)
+    assert done.value == "('pdf', 1, 'pdf')"
 
 
 def test_rr29_a_run_goes_through_it() -> None:

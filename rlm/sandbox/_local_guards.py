@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rlm.guest.values import Record
 from rlm.sandbox._local_classes import OPEN, REFUSED, Namespace, is_local, kind_of, own
 from rlm.sandbox._local_sizes import WIDE
 
@@ -84,6 +85,8 @@ def _method(owner: type, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _closer(thing: Any, name: str) -> Any:
+    if _is_field(thing, name):
+        return getattr(thing, name)
     if name in ("format", "format_map"):
         return _format(thing, name)
     is_class, local = issubclass(type(thing), type), is_local(thing)
@@ -104,6 +107,16 @@ def _closer(thing: Any, name: str) -> Any:
     if not allowed:
         raise _refusal(thing, name)
     return getattr(thing, name)
+
+
+def _is_field(thing: Any, name: str) -> bool:
+    """Whether this names data of a record or a named tuple, whatever else it would name."""
+    kind = type(thing)
+    if name[:1] == "_":
+        return False
+    if kind is Record:
+        return dict.__contains__(thing, name)
+    return issubclass(kind, tuple) and name in getattr(kind, "_fields", ())
 
 
 def _special(thing: Any, name: str, is_class: bool, local: bool) -> Any:

@@ -75,6 +75,11 @@ LANGUAGE = {
         "from dataclasses import dataclass\n@dataclass\nclass E(Exception):\n    code: int\n    why: str = ''\n"
         "try:\n    raise E(3)\nexcept E as e:\n    r = (e.code, e == E(3), repr(e))\nr"
     ),
+    "fields with the names of methods": (
+        "from collections import namedtuple\nfrom typing import NamedTuple\nN = namedtuple('N', 'format obj mro')\n"
+        "class M(NamedTuple):\n    format: str\n    obj: int = 2\nn, m = N(1, 2, 3), M('a')\n"
+        "(n.format, n.obj, n.mro, m.format, m.obj, '{0.obj}'.format(n))"
+    ),
     "slots": (
         "class P:\n    __slots__ = ('x', '_y')\n    def __init__(self):\n        self.x = 1\n"
         "        self._y = 2\nimport copy\np = P()\nq = copy.deepcopy(p)\nq.x = 5\n(p.x, q.x, q._y)"
