@@ -28,6 +28,7 @@ homes = tuple(home.rstrip("/") + "/" for home in (sys.prefix, sys.base_prefix, s
 sys.path[:] = [path for path in sys.path if path.startswith(homes)]
 def clear(path):
     try: os.rmdir(path)
+    except FileNotFoundError: return
     except OSError: __import__("shutil").rmtree(path, ignore_errors=True)
 def take(size):
     data = b""
@@ -59,6 +60,7 @@ try:
     main()
 finally:
     clear(scratch)
+os._exit(0)
 """
 """Cells may import, and so read, what is in the interpreter's own folders. A folder that somebody
 has added to its path, say a project that is installed in place, they may not."""
