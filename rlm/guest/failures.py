@@ -49,11 +49,6 @@ class Sources:
         """Put the texts where tracebacks look for them."""
         linecache.cache.update(self._entries)
 
-    def forget(self) -> None:
-        """Let go of all of them."""
-        for name in self._entries:
-            linecache.cache.pop(name, None)
-
 
 def lines_of(code: str) -> List[str]:
     """Return the lines as Python counts them, with their ends: form feeds and the like end none."""
