@@ -83,11 +83,14 @@ def one_arena() -> None:
         _libc.mallopt(_ARENA_MAX, 1)
 
 
-def limits(memory_mb: int | None, file_mb: int, cpu_seconds: int | None) -> None:
-    """Set resource limits: `memory_mb` beyond what is mapped now, files of `file_mb`, no core."""
+def limits(memory_mb: int | None, file_mb: int, cpu_seconds: int | None, files: int) -> None:
+    """Set resource limits: `memory_mb` beyond what is mapped now, files of `file_mb`, no core.
+
+    `files` is what numbers of open files stay below.
+    """
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, file_mb << 20)
-    _lower(resource.RLIMIT_NOFILE, 1024)
+    _lower(resource.RLIMIT_NOFILE, files)
     _lower(resource.RLIMIT_MEMLOCK, 0)
     if cpu_seconds is not None:
         _lower(resource.RLIMIT_CPU, cpu_seconds, 1)

@@ -48,6 +48,7 @@ _NUMBERS = {  # name: (x86-64, arm64), from the kernel's own tables
     "fork": (57, None), "vfork": (58, None), "clone": (56, 220), "clone3": (435, 435),
     "execve": (59, 221), "execveat": (322, 281), "mmap": (9, 222), "prctl": (157, 167),
     "fcntl": (72, 25), "ioctl": (16, 29), "prlimit64": (302, 261),
+    "setsockopt": (54, 208),
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
     "utimensat": (280, 88), "chown": (92, None), "lchown": (94, None), "fchown": (93, 55),
@@ -75,6 +76,8 @@ _THREAD, _NAMESPACES = 0x00010000, 0x7E020080
 _INTERNET = (2, 10)
 _SHARED, _ANONYMOUS = 0x01, 0x20
 _OWNERSHIP = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to others by way of files
+_PIPE_SIZE = 1031
+_BUFFER_SIZES = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF, and both by force
 _TERMINALS = (0x5412, 0x541C, 0x8901, 0x8902)  # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP
 _OWN = 0x7A5A5A5A
 """Stands for the number of the process that installs a filter: no process has so high a one."""
@@ -105,7 +108,10 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
     mode, times or owner, which Landlock leaves open.
     """
     program = _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
-    program += _when("prctl", 0, _EQUAL, _LIFE) + _when("fcntl", 1, _EQUAL, _OWNERSHIP)
+    program += _when("prctl", 0, _EQUAL, _LIFE) + _when(
+        "fcntl", 1, _EQUAL, [*_OWNERSHIP, _PIPE_SIZE]
+    )
+    program += _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
     program += _when("ioctl", 1, _EQUAL, _TERMINALS)
     if processes:
         for name in _SIGNALS:

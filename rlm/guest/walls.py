@@ -16,6 +16,8 @@ __all__ = ["Walls"]
 
 _SCRATCH = "/sandbox"
 _FLAGS_OF, _UP = 0x8913, 1  # SIOCGIFFLAGS, IFF_UP
+_FILES = 256
+"""Files that a session may have open; sockets and pipes among them hold memory of the kernel."""
 _ALONE = "no other process is in sight"
 
 
@@ -35,6 +37,8 @@ class Walls:
         self._fence: Fence | None = None
         self._filtered = self._bounded = self._rooted = False
         self._filter = b""
+        self._open_files = 0
+        self._tasks = 2 + (options["processes"] or options["threads"])  # with a thread of the guest
         self._own: frozenset[str] = frozenset()
         self.scratch = str(options["scratch"])
         self.sees_children = True
@@ -45,6 +49,13 @@ class Walls:
             self._build()
         self._describe()
 
+    def count_descriptors(self) -> None:
+        """Note up to which number files are open that sessions have from here."""
+        try:
+            self._open_files = 1 + max(map(int, os.listdir("/proc/self/fd")))
+        except OSError:
+            self._open_files = 1024  # there is no /proc: what is open lies below this, as a rule
+
     def enter(self, folder: str, parent: int) -> None:
         """Hold in a session, forked by the zygote `parent`; it may write into `folder` only.
 
@@ -53,11 +64,12 @@ class Walls:
         options = self._options
         if sys.platform == "linux":
             if self._bounded:
-                _must(namespaces.bounded(1 + options["threads"] + options["processes"]), "a bound")
+                _must(namespaces.bounded(self._tasks), "a bound on tasks")
                 confine.drop_capabilities()
             confine.conceal()
             confine.die_with(parent)
-        confine.limits(options["memory_mb"], options["scratch_mb"], options["cpu_seconds"])
+        files = self._open_files + _FILES
+        confine.limits(options["memory_mb"], options["scratch_mb"], options["cpu_seconds"], files)
         if self._fence is not None:
             os.environ["TMPDIR"] = folder
             self._fence.enter(folder)
@@ -123,7 +135,7 @@ class Walls:
         )
         seconds = options["cpu_seconds"]
         self.words["cpu"] = f"{seconds} s a session" if seconds else "the time of a cell"
-        self.words["descriptors"] = "1024 a session, none inherited"
+        self.words["descriptors"] = f"{_FILES} a session, none inherited"
 
     def _describe_elsewhere(self) -> None:
         """Without Linux there may be a seatbelt: whether there is one is found out by trying."""
@@ -178,7 +190,7 @@ class Walls:
         options = self._options
         threads = f"{options['threads']} threads a session" if self._bounded else "threads"
         if self._programs:
-            self.words["processes"] = f"{options['processes']} beside {threads}"
+            self.words["processes"] = f"{options['processes']} processes and threads a session"
             if not self._bounded:
                 self.words["processes"] = "as many as there is memory for"
                 self.missing.append("a bound on the number of processes and threads")

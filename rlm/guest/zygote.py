@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any, Mapping, Optional, Sequence
 
-from . import session
+from . import remains, session
 from .files import Opener
 from .mapped import Shared
 from .spool import Spool
@@ -129,7 +129,7 @@ class Zygote:
         while self._sessions:
             self._reap(wait=True)
         if self._walls is not None:
-            _remove(self._walls.scratch)
+            remains.remove(self._walls.scratch)
 
     def _preload(self) -> None:
         try:
@@ -196,6 +196,7 @@ class Zygote:
         if isinstance(blob, mmap.mmap):
             blob.close()
         os.close(fds[0])
+        self._walls.count_descriptors()
         gc.freeze()
         walls = {"walls": self._walls.words, "missing": self._walls.missing}
         self.say({"t": "ready", "version": VERSION, "python": sys.version, **walls})
@@ -223,7 +224,7 @@ class Zygote:
     def _refuse(self, number: int, fds: list[int], why: str) -> None:
         for fd in fds:
             os.close(fd)
-        _remove(self._folder(number))
+        remains.remove(self._folder(number))
         self.say({"t": "gone", "id": number, "code": 1, "why": why})
 
     def _folder(self, number: int) -> str:
@@ -273,28 +274,18 @@ class Zygote:
         """Reap a child; with a session go its group, its strays and its folder."""
         number = self._sessions.get(pid)
         if number is not None:
-            _kill_group(pid)
+            remains.kill_group(pid)
         _, status = os.waitpid(pid, 0)
         if number is None:
             return
         del self._sessions[pid], self._pids[number]
         if self._options["processes"] and self._walls is not None and self._walls.sees_children:
-            self._kill_strays()
-        _remove(self._folder(number))
+            remains.kill_strays(self._sessions)
+        remains.remove(self._folder(number))
         code = os.waitstatus_to_exitcode(status)
         spool = self._spools.pop(number)
         self.say({"t": "gone", "id": number, "code": code, "rest": spool.rest()})
         spool.close()
-
-    def _kill_strays(self) -> None:
-        """Kill what sessions left behind: this process inherits all that outlives its parent."""
-        while True:
-            strays = [pid for pid in _children() if pid not in self._sessions]
-            if not strays:
-                return
-            for pid in strays:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
 
 
 def _own_path() -> Sequence[str]:
@@ -303,31 +294,3 @@ def _own_path() -> Sequence[str]:
 
 def _map(fd: int) -> Any:
     return mmap.mmap(fd, 0, prot=mmap.PROT_READ) if os.fstat(fd).st_size else b""
-
-
-def _children() -> list[int]:
-    own = os.getpid()
-    with open(f"/proc/{own}/task/{own}/children", encoding="ascii") as file:
-        return [int(pid) for pid in file.read().split()]
-
-
-def _kill_group(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it died before it had a group
-
-
-def _remove(folder: str) -> None:
-    """Remove a folder with all that a session has put into it."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in list(entries):
-                if entry.is_dir(follow_symlinks=False):
-                    os.chmod(entry.path, 0o700)
-                    _remove(entry.path)
-                else:
-                    os.unlink(entry.path)
-        os.rmdir(folder)
-    except OSError:
-        return  # the host removes what is left when it closes the place

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rlm.guest.wire import MOST_FDS, Frame, Frames, WireError, pack
+from rlm.guest.wire import MAX_JSON, MOST_FDS, Frame, Frames, WireError, pack
 
-__all__ = ["MAX_BLOB_FROM_GUEST", "Channel", "Cutter", "Line", "OnFrame", "OnLost"]
+__all__ = ["MAX_BLOB_FROM_GUEST", "Channel", "Cutter", "Line", "OnFrame", "OnLost", "frames_of"]
 
 _CHUNK = 256 * 1024
 MAX_BLOB_FROM_GUEST = 1024 * 1024 * 1024
@@ -29,6 +29,12 @@ class Cutter(Protocol):
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next bytes and return the frames that they complete."""
         ...
+
+
+def frames_of(memory_mb: int | None) -> Frames:
+    """Return what cuts the frames of a guest: none of them is larger than the memory it has."""
+    most = MAX_BLOB_FROM_GUEST if memory_mb is None else memory_mb << 20
+    return Frames(min(MAX_JSON, most), min(MAX_BLOB_FROM_GUEST, most))
 
 
 class Line(ABC):

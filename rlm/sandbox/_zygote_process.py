@@ -18,7 +18,7 @@ from typing import Any
 import rlm.guest
 from rlm.errors import SandboxError
 from rlm.guest.wire import VERSION
-from rlm.sandbox._channel import Channel, OnFrame, OnLost
+from rlm.sandbox._channel import Channel, OnFrame, OnLost, frames_of
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._scratch import private_folder, sweep_once
 from rlm.sandbox._seatbelt import held
@@ -72,7 +72,8 @@ class ProcessZygote(Zygote):
         """Fork a session, to which these descriptors go; they stay the caller's."""
         assert self._channel is not None
         ours, theirs = socket.socketpair()
-        life = self._born(Channel(ours, on_frame, on_lost))
+        frames = frames_of(self._options["memory_mb"])
+        life = self._born(Channel(ours, on_frame, on_lost, frames))
         with theirs:
             passed = [theirs.fileno(), *fds]
             self._channel.send({"t": "open", "id": life.number, "fds": len(passed)}, (), passed)

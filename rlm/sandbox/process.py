@@ -35,8 +35,8 @@ class ProcessSandbox:
     * `network=True` gives cells the network of this machine, its loopback included.
     * `memory_mb` are the mebibytes of a session beyond the inputs, `cpu_seconds` its processor
       time; the run's own limits hold beside them.
-    * `processes` is how many processes a session may have beside its own, and `threads` how many
-      threads.
+    * `processes` is how many processes and threads a session may have beside its own; without,
+      `threads` is how many threads.
     * `allow_read` are absolute paths of files and folders that cells may read.
     * `scratch_mb` bounds the files that all sessions of a run may write, which are in memory.
     * `hash_seed` fixes the order of sets.

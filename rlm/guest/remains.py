@@ -1,0 +1,92 @@
+"""What a session leaves behind, and how it goes: its processes, and its files however they lie."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Collection, List
+
+__all__ = ["kill_group", "kill_strays", "remove"]
+
+
+def kill_group(pid: int) -> None:
+    """Kill the process group of a session that is not reaped yet."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it died before it had a group
+
+
+def kill_strays(sessions: Collection[int]) -> None:
+    """Kill what is no session but a child of this process, which inherits all that is orphaned."""
+    while True:
+        strays = [pid for pid in _children() if pid not in sessions]
+        if not strays:
+            return
+        for pid in strays:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def remove(folder: str) -> None:
+    """Remove a folder that nobody uses any more, however deep it is; what cannot go is left."""
+    try:
+        above = os.open(os.path.dirname(folder) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        _remove(above, os.path.basename(folder))
+    except OSError:
+        return  # the host removes what is left when it closes the place
+    finally:
+        os.close(above)
+
+
+def _remove(above: int, name: str) -> None:
+    """Empty a folder and all below it: one descriptor at a time, and no path longer than a name."""
+    names, here = [name], _enter(above, name)
+    try:
+        waiting = [_empty(here)]
+        while names:
+            if waiting[-1]:
+                names.append(waiting[-1].pop())
+                here = _go(here, _enter(here, names[-1]))
+                waiting.append(_empty(here))
+            else:
+                waiting.pop()
+                here = _go(here, os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here))
+                os.rmdir(names.pop(), dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _go(here: int, there: int) -> int:
+    os.close(here)
+    return there
+
+
+def _enter(above: int, name: str) -> int:
+    """Open a folder, which its maker may have closed to everybody."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        return os.open(name, flags, dir_fd=above)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=above)
+        return os.open(name, flags, dir_fd=above)
+
+
+def _empty(here: int) -> List[str]:
+    """Remove the files of a folder; return the names of the folders in it."""
+    os.fchmod(here, 0o700)
+    with os.scandir(here) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, folder in found:
+        if not folder:
+            os.unlink(name, dir_fd=here)
+    return [name for name, folder in found if folder]
+
+
+def _children() -> List[int]:
+    own = os.getpid()
+    with open(f"/proc/{own}/task/{own}/children", encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]
