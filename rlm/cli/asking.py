@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
@@ -140,8 +139,6 @@ class _LastSeen:
 
 def ask(task: Task, display: Display, *, log_dir: str | None, **options: Any) -> int:
     """Run a task, print what it came to, and return the exit code."""
-    if display.quiet:
-        logging.getLogger("rlm").setLevel(logging.ERROR)
     try:
         result = _run(task, display, log_dir, options)
     except _Interrupted as interrupted:
@@ -169,6 +166,8 @@ def _run(task: Task, display: Display, log_dir: str | None, options: dict[str, A
     import rlm
 
     with ExitStack() as stack:
+        if display.quiet:
+            stack.enter_context(terminal.without_warnings())
         seen = _LastSeen(log_dir, display.sinks(stack))
         work = rlm.apredict(
             task.signature,

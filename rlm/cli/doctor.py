@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,7 +99,7 @@ def doctor(
     from rlm.cli import exits, terminal
 
     kinds = _chosen(sandbox or (), options or ())
-    with _progress(as_json) as say, _without_warnings():
+    with _progress(as_json) as say, terminal.without_warnings():
         wanted = None if sandbox else ("process",)
         report = examine(kinds, log_dir, wanted=wanted, quick=quick, say=say)
     if as_json:
@@ -154,18 +153,6 @@ def _progress(as_json: bool) -> Iterator[Say]:
         return
     with console.status("looking at this machine") as status:
         yield status.update
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep sandboxes from warning of what they lack, which is told in full here."""
-    log = logging.getLogger("rlm")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _show(report: Report) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import re
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rlm.sinks.wording import plain
@@ -12,7 +15,7 @@ from rlm.sinks.wording import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["error_console", "output_console", "write_json", "write_text"]
+__all__ = ["error_console", "output_console", "without_warnings", "write_json", "write_text"]
 
 _UNSAFE_IN_JSON = re.compile(
     r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -31,6 +34,18 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep the logger `rlm` from warning, where nobody wants to hear it or all is told anyway."""
+    log = logging.getLogger("rlm")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def write_text(text: str) -> None:

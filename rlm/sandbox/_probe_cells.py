@@ -334,6 +334,26 @@ if written < bound + 256:
 else:
     print("climbed", f"{written} MiB, the bound is {bound}")
 """),
+    ("fills pairs of sockets beyond its bound", "memory_mb", """
+import socket
+held, written, said = [], 0, "no more fits"
+try:
+    while written < (bound + 64) << 20:
+        held.append(socket.socketpair())
+        for one in held[-1]:
+            one.setblocking(False)
+            try:
+                while True:
+                    written += one.send(bytes(1 << 16))
+            except BlockingIOError:
+                pass
+except OSError as error:
+    said = error.strerror
+if written < (bound + 64) << 20:
+    print("held", f"after {written >> 20} MiB: {said}")
+else:
+    print("climbed", f"{written >> 20} MiB, the bound is {bound}")
+"""),
 ]  # fmt: skip
 
 _CPU = [
