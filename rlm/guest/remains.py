@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Collection, List
 
-__all__ = ["kill_group", "kill_strays", "remove"]
+__all__ = ["empty", "kill_group", "kill_strays", "remove"]
 
 
 def kill_group(pid: int) -> None:
@@ -42,6 +42,21 @@ def remove(folder: str) -> None:
         os.close(above)
 
 
+def empty(folder: str) -> None:
+    """Remove all that is in a folder that nobody uses any more."""
+    try:
+        here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        for name in _empty(here):
+            _remove(here, name)
+    except OSError:
+        return
+    finally:
+        os.close(here)
+
+
 def _remove(above: int, name: str) -> None:
     """Empty a folder and all below it: one descriptor at a time, and no path longer than a name."""
     names, here = [name], _enter(above, name)
@@ -67,17 +82,12 @@ def _go(here: int, there: int) -> int:
 
 def _enter(above: int, name: str) -> int:
     """Open a folder, which its maker may have closed to everybody."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-    try:
-        return os.open(name, flags, dir_fd=above)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=above)
-        return os.open(name, flags, dir_fd=above)
+    os.chmod(name, 0o700, dir_fd=above)
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
 
 
 def _empty(here: int) -> List[str]:
     """Remove the files of a folder; return the names of the folders in it."""
-    os.fchmod(here, 0o700)
     with os.scandir(here) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, folder in found:

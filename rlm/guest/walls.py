@@ -15,6 +15,7 @@ from .landlock import Fence
 __all__ = ["Walls"]
 
 _SCRATCH = "/sandbox"
+_SHARED = "/dev/shm"
 _FLAGS_OF, _UP = 0x8913, 1  # SIOCGIFFLAGS, IFF_UP
 _FILES = 256
 """Files that a session may have open; sockets and pipes among them hold memory of the kernel."""
@@ -26,8 +27,9 @@ class Walls:
 
     Options are those of the `bind` message: `separate` asks for namespaces and a root of its own,
     `fence` for Landlock, `network` leaves the network as it is. `scratch` is where sessions have
-    their folders. It raises nothing for what a kernel does not offer: `words` says for each wall
-    what holds, `missing` has in sentences what does not.
+    their folders, `shared` a folder that all of them may write into, where there is one. It raises
+    nothing for what a kernel does not offer: `words` says for each wall what holds, `missing` has
+    in sentences what does not.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -41,6 +43,7 @@ class Walls:
         self._tasks = 2 + (options["processes"] or options["threads"])  # with a thread of the guest
         self._own: frozenset[str] = frozenset()
         self.scratch = str(options["scratch"])
+        self.shared = ""
         self.sees_children = True
         self.words: dict[str, str] = {}
         self.missing: list[str] = []
@@ -85,13 +88,14 @@ class Walls:
         self.sees_children = self._rooted or "pid" not in self._own
         self._open_network = not self._network and "network" not in self._own and _connected()
         if self._rooted:
+            self.shared = _SHARED if self._programs else ""
             confine.become_nobody()
         self._bounded = bool(self._own) and _can_be_bounded()
         confine.drop_capabilities()
         self._no_gain = confine.give_up_privileges()
         confine.conceal()
         if self._options["fence"]:
-            shared = ["/dev/shm"] if self._rooted and self._programs else []
+            shared = [self.shared] if self.shared else []
             self._fence = Fence(self.scratch, shared, self._programs, self._allowed())
         fenced = self._fence is not None and self._fence.holds
         self._filter = seccomp.of_session(os.getpid(), self._programs, fenced)
@@ -116,7 +120,7 @@ class Walls:
         programs = readable.PROGRAMS if self._programs else ()
         root.bind([*readable.libraries(), *self._allowed(), *readable.DEVICES, *programs])
         root.hide(readable.packages([*self._options["path"], *self._options["allow_read"]]))
-        folders = [_SCRATCH, *(["/dev/shm"] if self._programs else [])]
+        folders = [_SCRATCH, *([_SHARED] if self._programs else [])]
         root.prepare(folders)
         if not (root.stands and root.processes() and root.seal()):
             return False

@@ -282,6 +282,8 @@ class Zygote:
         if self._options["processes"] and self._walls is not None and self._walls.sees_children:
             remains.kill_strays(self._sessions)
         remains.remove(self._folder(number))
+        if self._walls is not None and self._walls.shared and not self._sessions:
+            remains.empty(self._walls.shared)
         code = os.waitstatus_to_exitcode(status)
         spool = self._spools.pop(number)
         self.say({"t": "gone", "id": number, "code": code, "rest": spool.rest()})

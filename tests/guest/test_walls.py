@@ -321,6 +321,19 @@ def test_whatever_lies_in_a_scratch_folder_goes_and_nobody_else_is_disturbed(cod
     asyncio.run(main())
 
 
+def test_shared_memory_goes_with_the_last_session() -> None:
+    async def main() -> list[str | None]:
+        found = []
+        async with ProcessSandbox(processes=4).start({}, CellLimits()) as place:
+            for _ in range(2):
+                async with place.open({}, {}, OpenOptions()) as session:
+                    code = "import os; here = os.listdir('/dev/shm'); os.makedirs('/dev/shm/a/b')"
+                    found.append((await session.execute(code + "; here")).value)
+        return found
+
+    assert asyncio.run(main()) == ["[]", "[]"]
+
+
 def test_no_frame_is_larger_than_the_memory_of_who_sends_it() -> None:
     code = (
         "import os, socket, struct\n"
