@@ -27,7 +27,8 @@ _LOADED = (
     " pydoc queue random re runpy select shutil signal site socket sqlite3 ssl statistics string"
     " struct subprocess sysconfig tempfile textwrap threading timeit token tokenize traceback types"
     " typing unicodedata urllib.parse urllib.request uuid warnings weakref xml.etree.ElementTree"
-    " zipfile zipimport zlib builtins posix _io _strptime _thread _ctypes importlib colorsys os.path"
+    " zipfile zipimport zlib builtins posix _io _strptime _thread _ctypes importlib colorsys"
+    " os.path"
 )
 """Imported beforehand: an ordinary user may not be allowed to read where this Python is."""
 

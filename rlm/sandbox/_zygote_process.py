@@ -127,7 +127,8 @@ class ProcessZygote(Zygote):
 
     def _on_lost(self, reason: str) -> None:
         self._complaints.seek(0)
-        said = self._complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        last = self._complaints.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        said = "".join(filter(str.isprintable, last))
         self._fail(f"the sandbox's process has ended; {said or reason or 'it said nothing'}")
         self._bury()
 
