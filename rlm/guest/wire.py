@@ -22,6 +22,9 @@ MOST_FDS = 64
 
 Frame = Tuple[Dict[str, Any], bytes]
 
+_APART = 1024 * 1024
+"""Bytes beside the JSON above which they are collected in a buffer of their own."""
+
 _HEAD = struct.Struct("!IQ")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _decode = json.JSONDecoder().decode
@@ -51,26 +54,39 @@ def pack(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
 
 
 class Frames:
-    """Cuts a stream of bytes into frames, without any I/O; `max_blob` bounds what one may hold."""
+    """Cuts a stream of bytes into frames, without any I/O; `max_blob` bounds what one may hold.
+
+    What lies beside the JSON of a large frame is collected apart and handed over as a `bytearray`,
+    so that it is there only once.
+    """
 
     def __init__(self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> None:
         self._max_json = max_json
         self._max_blob = max_blob
         self._buffer = bytearray()
+        self._message: Dict[str, Any] = {}
+        self._blob: Any = bytearray()
+        self._missing = 0
 
     @property
     def wanted(self) -> int:
         """How many bytes are missing to the end of the frame that has begun; 0 when unknown."""
-        if len(self._buffer) < _HEAD.size:
-            return 0
+        if self._missing or len(self._buffer) < _HEAD.size:
+            return self._missing
         json_size, blob_size = _HEAD.unpack_from(self._buffer)
         missing: int = _HEAD.size + json_size + blob_size - len(self._buffer)
         return max(missing, 0)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next bytes and return the frames that they complete, or raise WireError."""
-        self._buffer += data
         frames: List[Frame] = []
+        if self._missing:
+            data = self._collect(data)
+            if self._missing:
+                return frames
+            frames.append((self._message, self._blob))
+            self._message, self._blob = {}, bytearray()
+        self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             json_size, blob_size = _HEAD.unpack_from(self._buffer)
             if json_size > self._max_json or blob_size > self._max_blob:
@@ -78,10 +94,26 @@ class Frames:
             middle = _HEAD.size + json_size
             end = middle + blob_size
             if len(self._buffer) < end:
+                if blob_size > _APART and len(self._buffer) >= middle:
+                    self._set_apart(middle, end)
                 break
             frames.append((_message(self._buffer[_HEAD.size : middle]), self._cut(middle, end)))
             del self._buffer[:end]
         return frames
+
+    def _set_apart(self, middle: int, end: int) -> None:
+        """Go on with a buffer for what lies beside the JSON, of which all is here."""
+        self._message = _message(self._buffer[_HEAD.size : middle])
+        self._missing = end - len(self._buffer)
+        self._blob = self._buffer[middle:]
+        self._buffer = bytearray()
+
+    def _collect(self, data: bytes) -> bytes:
+        """Take what is missing of it, and return the rest."""
+        part = data[: self._missing]
+        self._blob += part
+        self._missing -= len(part)
+        return data[len(part) :]
 
     def _cut(self, start: int, end: int) -> bytes:
         with memoryview(self._buffer) as view:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import struct
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rlm.guest
+from rlm.guest import wire
 from rlm.guest.wire import Frames, WireError, pack
 
 
 @given(
     st.lists(st.tuples(st.text(), st.lists(st.binary(max_size=50), max_size=3)), max_size=5),
     st.integers(1, 40),
+    st.sampled_from([0, 20, 1000]),
 )
 def test_frames_survive_any_cutting_of_the_stream(
-    sent: list[tuple[str, list[bytes]]], step: int
+    sent: list[tuple[str, list[bytes]]], step: int, apart: int
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "_APART", apart)
+        _cut_and_put_together(sent, step)
+
+
+def _cut_and_put_together(sent: list[tuple[str, list[bytes]]], step: int) -> None:
     stream = b"".join(b"".join(pack({"t": "x", "text": text}, blobs)) for text, blobs in sent)
     frames = Frames()
     got = [
@@ -60,6 +69,22 @@ def test_what_is_missing_is_known_once_the_head_is_there() -> None:
     assert frames.wanted == 0
     frames.feed(stream[:12])
     assert frames.wanted == len(stream) - 12
+
+
+def test_a_large_frame_is_there_once_and_not_kept() -> None:
+    frames, blob = Frames(), b"b" * 20_000_000
+    stream = b"".join(pack({"t": "x"}, [blob]))
+    tracemalloc.start()
+    try:
+        for place in range(0, len(stream), 65_536):
+            got = frames.feed(stream[place : place + 65_536])
+        assert frames.wanted == 0
+        assert got == [({"t": "x"}, blob)]
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * len(blob)
+        del got
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_guest_is_python_3_9_and_imports_only_itself_and_the_standard_library() -> None:
