@@ -27,7 +27,10 @@ def main(scratch: str) -> None:
         while view:
             view = view[os.write(1, view) :]
     sys.argv[1:] = ["relay"]
-    guest.main()
+    try:
+        guest.main()
+    finally:
+        _remove(scratch)
 
 
 def seen() -> dict[str, Any]:

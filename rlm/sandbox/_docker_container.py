@@ -39,6 +39,10 @@ class Container(RelayedZygote):
     async def start(self, inputs: Mapping[str, Any]) -> None:
         """Start it and load the inputs; SandboxError when it cannot be had."""
         await super().start(inputs)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # wait_for forgets one that comes with a result
+            await self.close()
+            raise asyncio.CancelledError
         assert self._berth is not None
         self._berth.settled = True
         missing = list(dict.fromkeys([*self._lacks, *self.facts["missing"]]))
