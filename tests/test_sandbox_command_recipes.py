@@ -35,6 +35,7 @@ SECRET = "sk-only-the-host-may-know"
 TOKEN = "what-only-the-command-may-know"
 RECIPES = ["bwrap", "docker", "podman", "ssh", "unshare"]
 
+_TO_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 _numbers = itertools.count(1)
 
 
@@ -182,13 +183,23 @@ def recipe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 def _bwrap(request: pytest.FixtureRequest) -> Recipe:
     need_program("bwrap")
     need_program("/usr/bin/python3")
-    return Recipe(documented()["jail"])
+    return Recipe(_as_nobody(documented()["jail"]))
 
 
 def _unshare(request: pytest.FixtureRequest) -> Recipe:
     need_program("unshare")
     need_program("/usr/bin/python3")
-    return Recipe(documented()["namespaces"])
+    return Recipe(_as_nobody(documented()["namespaces"]))
+
+
+def _as_nobody(made: CommandSandbox) -> CommandSandbox:
+    """Put before a command what the documentation says that root should."""
+    if os.geteuid():
+        return made
+    assert f"`{' '.join(_TO_NOBODY)}`" in PAGE.read_text("utf-8")
+    return dataclasses.replace(
+        made, command=[need_program(_TO_NOBODY[0]), *_TO_NOBODY[1:], *made.command]
+    )
 
 
 def _ssh(request: pytest.FixtureRequest) -> Recipe:
@@ -301,6 +312,18 @@ def test_a_recipe_has_no_wall_missing(recipe: Recipe) -> None:
     assert facts["missing"] == []
     assert "landlock" in facts["walls"]["files"]
     assert "for all sessions, in memory" in facts["walls"]["disk"]
+
+
+@each(["bwrap", "docker", "unshare"])
+def test_a_recipe_bounds_threads(recipe: Recipe) -> None:
+    code = """
+        import threading, time
+        for started in range(500):
+            threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+    """
+    _, [done] = cells(recipe.sandbox, textwrap.dedent(code))
+    assert done.error is not None
+    assert done.error.type == "RuntimeError" and "start new thread" in done.error.message
 
 
 @each(RECIPES)
