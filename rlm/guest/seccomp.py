@@ -112,7 +112,7 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
         "fcntl", 1, _EQUAL, [*_OWNERSHIP, _PIPE_SIZE]
     )
     program += _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
-    program += _when("ioctl", 1, _EQUAL, _TERMINALS)
+    program += _when("ioctl", 1, _EQUAL, _TERMINALS) + _no_shared_memory()
     if processes:
         for name in _SIGNALS:
             program += _when(name, 0, _EQUAL, [parent], _op(_AT_LEAST, 0, 1, 1 << 31))
@@ -120,7 +120,6 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
         for name in _SIGNALS:
             program += _unless(name, 0, [_OWN], _EPERM)
         program += _refuse(["fork", "vfork", "execve", "execveat"]) + _only_threads()
-        program += _no_shared_memory()
     if fenced:
         program += _refuse(_OWNERS) + _refuse(_MODES_AND_TIMES, 0)
         program += _when("socketpair", 1, _EQUAL, [2], mask=0xF)  # datagrams can go to others

@@ -132,11 +132,9 @@ class Walls:
         else:
             self._describe_elsewhere()
         options = self._options
-        self.words["memory"] = (
-            "as much as there is"
-            if options["memory_mb"] is None
-            else f"{options['memory_mb']} MB a session beyond the inputs"
-        )
+        whose = "process" if self._programs else "session"
+        bound = f"{options['memory_mb']} MB a {whose} beyond the inputs"
+        self.words["memory"] = "all there is" if options["memory_mb"] is None else bound
         seconds = options["cpu_seconds"]
         self.words["cpu"] = f"{seconds} s a session" if seconds else "the time of a cell"
         self.words["descriptors"] = f"{_FILES} a session, none inherited"
