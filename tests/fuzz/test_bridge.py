@@ -94,7 +94,7 @@ def test_a_frame_that_claims_too_much_is_refused_before_it_is_kept() -> None:
 def test_of_a_large_frame_only_what_has_arrived_is_kept() -> None:
     frames = Frames()
     tracemalloc.start()
-    assert frames.feed(b"\x00\x00\x00\x02" + (1 << 30).to_bytes(8, "big") + b"{}") == []
+    assert frames.feed(b"\x00\x00\x00\x09" + (1 << 30).to_bytes(8, "big") + b'{"t":"x"}') == []
     for _ in range(100):
         frames.feed(b"x" * 10_000)
     _, most = tracemalloc.get_traced_memory()
