@@ -22,7 +22,7 @@ async def main(size: int) -> None:
         before, began = _from_here(), time.perf_counter()
         execution = await session.execute(cell)
         took = time.perf_counter() - began
-    assert execution.stdout_chars == size, execution
+    assert execution.stdout_chars == size, (execution.stdout_chars, execution.error)
     print(json.dumps({"host": _resident("VmHWM") - before, "seconds": took}))
 
 

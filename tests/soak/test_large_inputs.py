@@ -3,9 +3,9 @@ from __future__ import annotations
 import sys
 
 import pytest
+from spending import measured
 
 from bench.measure import run_program
-from tests.test_sandbox_inputs import measured
 
 pytestmark = [
     pytest.mark.soak,
