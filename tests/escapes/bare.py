@@ -22,13 +22,13 @@ from typing import Any
 
 from .case import Case, from_json
 from .naive import NaiveHost
-from .namespaces import drop_capabilities, enter_bare, lower_limits, mount_proc
+from .namespaces import die_with_parent, drop_capabilities, enter_bare, lower_limits, mount_proc
 from .said import Offered
 from .world import World
 
 __all__ = ["controls", "main"]
 
-_AT_ONCE = 8
+_AT_ONCE = 6
 _SECONDS = 20
 _SHOWN = 8 << 20
 _PRELUDE = compile(Path(__file__).with_name("prelude.txt").read_text("utf-8"), "prelude", "exec")
@@ -63,8 +63,11 @@ def _outer(one: Case, said: int) -> None:
     code = 3
     try:
         enter_bare(one.control == "root", sys.base_prefix)
+        die_with_parent()
         pid = os.fork()
         if pid == 0:
+            os.setpgid(0, 0)  # a signal to a group reaches the whole of it, in every namespace
+            die_with_parent()
             _inner(one, said)
         os.close(said)
         signal.signal(signal.SIGALRM, lambda number, frame: os.kill(pid, signal.SIGKILL))

@@ -12,7 +12,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["drop_capabilities", "enter_bare", "guarded", "lower_limits", "mount_proc", "own_mounts"]
+__all__ = [
+    "die_with_parent",
+    "drop_capabilities",
+    "enter_bare",
+    "guarded",
+    "lower_limits",
+    "mount_proc",
+    "own_mounts",
+]
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
@@ -61,6 +69,7 @@ def guarded(main: Callable[[], int]) -> int:
     outer = os.fork()
     if outer:
         return os.waitstatus_to_exitcode(os.waitpid(outer, 0)[1])
+    die_with_parent()
     if os.geteuid():
         _map(os.geteuid())
     _unshare(_NEWPID | _NEWNS | _NEWUTS | _NEWIPC)
@@ -68,6 +77,7 @@ def guarded(main: Callable[[], int]) -> int:
     if inner:
         code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
         os._exit(code if code >= 0 else 128 - code)
+    die_with_parent()
     _mount("none", "/", "", _REC | _PRIVATE)
     mount_proc()
     with contextlib.suppress(OSError):  # numbers that no process inside of a sandbox has by chance
@@ -129,6 +139,11 @@ def _reach(python: str) -> None:
     os.makedirs(python)
     _mount(f"/proc/self/fd/{kept}", python, "", _BIND | _REC)
     os.close(kept)
+
+
+def die_with_parent() -> None:
+    """End with whoever has forked this process; to be said after privileges have changed."""
+    _libc.prctl(1, 9, 0, 0, 0)
 
 
 def drop_capabilities() -> None:

@@ -237,4 +237,5 @@ def _peak() -> int:
 
 def _of_this_process(name: str) -> bool:
     parts = name.split("-")
-    return parts[0] == "rlm" and len(parts) > 2 and parts[2] == str(os.getpid())
+    own = [str(os.stat("/proc/self/ns/pid").st_ino), str(os.getpid())]
+    return parts[0] == "rlm" and parts[1:3] == own

@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from .namespaces import drop_capabilities
+from .namespaces import die_with_parent, drop_capabilities
 
 __all__ = ["Victim"]
 
@@ -104,6 +104,7 @@ class Victim:
 def _wait(said: int) -> None:
     """Be the victim; it never returns."""
     drop_capabilities()
+    die_with_parent()
     everything = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT}
     signal.pthread_sigmask(signal.SIG_BLOCK, everything)
     os.write(said, b"\n")
