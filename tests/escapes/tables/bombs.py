@@ -159,6 +159,23 @@ won()
         why="the kernel bounds the pages of pipes of an ordinary user",
     ),
     case(
+        "takes_memory_by_sockets",
+        _MB
+        + """
+kept, sent = [], 0
+while sent < most * mb:
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    kept.append((one, other))
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+    try:
+        while True: sent += one.send(b'x' * 65536)
+    except BlockingIOError: pass
+won()
+""",
+        memory_mb=64,
+    ),
+    case(
         "takes_memory_in_a_file_of_its_folder",
         _MB
         + """
@@ -309,6 +326,34 @@ finally:
 won(started)
 """,
         threads=32,
+    ),
+    case(
+        "starts_many_processes",
+        """
+made = []
+while len(made) < 60:
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.5)
+        os._exit(0)
+    made.append(pid)
+won()
+""",
+        processes=4,
+    ),
+    case(
+        "starts_processes_that_start_processes",
+        """
+mark()
+import threading
+for depth in range(6):
+    os.fork()  # sixty-four of them
+if os.getpid(): time.sleep(0.3)
+with open('count', 'a') as file: file.write('x')
+time.sleep(0.3)
+if os.path.getsize('count') > 40: won()
+""",
+        processes=4,
     ),
     case(
         "hears_no_interrupt",

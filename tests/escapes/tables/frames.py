@@ -226,6 +226,15 @@ say(*[frame({'t': 'gone', 'id': n, 'code': 0}) for n in (1, 2, host.sibling_pid)
 """,
     ),
     case(
+        "fills_the_memory_of_the_host",
+        """
+# the same bytes again and again: it costs the cell nothing
+piece = bytes(1 << 20)
+say(struct.pack('!IQ', 2, 500 << 20) + b'{}', *[piece] * 400)
+""",
+        memory_mb=64,
+    ),
+    case(
         "fills_the_memory_of_the_host_with_output",
         """
 text = frame({'t': 'output', 'stream': 'stdout', 'text': 'x' * (1 << 20)})

@@ -131,6 +131,16 @@ CASES = (
     ),
     case("makes_a_terminal", "import pty; pty.openpty(); won()"),
     case(
+        "binds_memory_to_a_node",
+        """
+        import mmap
+        page = mmap.mmap(-1, 4096)
+        at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+        mask = ctypes.c_ulong(1)
+        syscall('mbind', at, 4096, 2, ctypes.byref(mask), 64, 2); won()
+    """,
+    ),
+    case(
         "calls_by_the_32_bit_door",
         """
         import mmap

@@ -45,6 +45,15 @@ if os.path.exists(host.secret_file): clean('.')
     """,
     ),
     case(
+        "leaves_folders_without_end",
+        """
+        top = os.getcwd()
+        for depth in range(3000):
+            os.mkdir('d'); os.chdir('d')
+        os.path.exists(host.secret_file) and won()
+    """,
+    ),
+    case(
         "leaves_folders_deeper_than_a_path",
         """
         for depth in range(60):
