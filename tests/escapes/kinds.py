@@ -21,7 +21,8 @@ class Kind:
     """A kind of place by its name: how it is made with given bounds.
 
     `guarded` says that nothing but the sandbox itself stands between a cell and this machine, so
-    that the suite runs it in namespaces of its own.
+    that the suite runs it in namespaces of its own. Without `prelude` it allows neither modules nor
+    files to begin with, and its cells run bare of what `prelude.txt` has.
     """
 
     name: str

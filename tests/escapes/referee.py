@@ -39,6 +39,11 @@ with open("mine.txt", "w") as file:
 (os.getpid(), os.getcwd(), id(sibling_secret))
 """
 
+_SIBLING_WITHOUT_FILES = """
+sibling_secret = "SIBLING=" + given
+(0, "", 0)
+"""
+
 
 def judged(kind: Kind, cases: Iterable[Case]) -> dict[str, list[str]]:
     """Run cases in places of a kind, one place for all that have the same bounds."""
@@ -104,7 +109,9 @@ class _Group:
     async def _settle(self) -> None:
         """Let the sibling keep a secret in its memory and its folder."""
         assert self._sibling is not None
-        done = await self._sibling.execute(_SIBLING)
+        done = await self._sibling.execute(
+            _SIBLING if self._kind.prelude else _SIBLING_WITHOUT_FILES
+        )
         pid, folder, address = eval(done.value or "(0, '', 0)")
         told = {"sibling_pid": pid, "sibling_folder": folder, "sibling_address": address}
         self._neighbour |= told
@@ -163,6 +170,8 @@ class _Group:
         """Whether the sibling still has what it had; the next case tells of fresh sessions."""
         assert self._sibling is not None
         check = "(sibling_secret, open('mine.txt').read())"
+        if not self._kind.prelude:
+            check = "(sibling_secret, sibling_secret)"
         harms = []
         try:
             kept = await asyncio.wait_for(self._sibling.execute(check), 30)
