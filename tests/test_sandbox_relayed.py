@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -23,7 +25,13 @@ def test_what_is_carried_is_whole_and_in_pieces_that_let_others_through(
 def test_a_strand_ends_once_and_says_nothing_after() -> None:
     sent: list[Any] = []
     lost: list[str] = []
-    strand = Strand(3, lambda message, blobs: sent.append((message, blobs)), print, lost.append)
+    strand = Strand(
+        3,
+        lambda message, blobs: sent.append((message, blobs)),
+        partial(asyncio.sleep, 0),
+        print,
+        lost.append,
+    )
     strand.send({"t": "bind"}, (b"blob",))
     assert Frames().feed(b"".join(blob for _, blobs in sent for blob in blobs)) == [
         ({"t": "bind"}, b"blob")
@@ -35,3 +43,21 @@ def test_a_strand_ends_once_and_says_nothing_after() -> None:
     strand.close()
     assert sent == [({"t": "end", "id": 3}, ())]
     assert len(lost) == 1 and "protocol" in lost[0]
+
+
+def test_who_sends_to_a_strand_waits_until_its_session_has_taken_it() -> None:
+    async def main() -> None:
+        strand = Strand(3, lambda message, blobs: None, partial(asyncio.sleep, 0), print, print)
+        await strand.drained()
+        strand.on_flow(full=True)
+        waiting = asyncio.ensure_future(strand.drained())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        strand.on_flow(full=False)
+        await waiting
+        strand.on_flow(full=True)
+        strand.close()
+        await strand.drained()
+
+    asyncio.run(main())

@@ -1,8 +1,9 @@
 """A zygote behind one stream of bytes: its own stream and those of its sessions are carried in it.
 
 From the host come `bytes` for a stream (0 is the zygote's), `stream` to make the one of a session,
-`end` to close it, and `file` or `content` for descriptors; to the host go `bytes`, `end`, and
-`ended` or `failed` at last. Descriptors are collected until bytes take them along to the zygote,
+`end` to close it, and `file` or `content` for descriptors; to the host go `bytes`, `end`, `full`
+and `free` when a session does not take what it is sent and when it has, and `ended` or `failed` at
+last. Descriptors are collected until bytes take them along to the zygote,
 or `forget` lets go of them.
 """
 
@@ -62,6 +63,7 @@ class Relay:
         self._streams: dict[int, socket.socket] = {}
         self._numbers: dict[int, int] = {}
         self._waiting: dict[int, Deque[memoryview]] = {}
+        self._full: set[int] = set()
         self._out: Deque[memoryview] = deque()
         self._out_size = 0
         self._fds: list[int] = []
@@ -197,6 +199,7 @@ class Relay:
                 continue
             if events & select.POLLOUT:
                 self._push(number)
+                self._say_flow(number)
             if number in self._streams and events & ~select.POLLOUT:
                 self._from_session(number)
 
@@ -217,6 +220,14 @@ class Relay:
         if number in self._streams:  # else it has ended, and the host will read so
             self._waiting[number].append(memoryview(data))
             self._push(number)
+            self._say_flow(number)
+
+    def _say_flow(self, number: int) -> None:
+        """Tell the host when a session begins to leave what it is sent, and when it has it all."""
+        full = bool(self._waiting[number])
+        if full != (number in self._full):
+            self._full ^= {number}
+            self._say({"t": "full" if full else "free", "id": number})
 
     def _push(self, number: int) -> None:
         waiting = self._waiting[number]
@@ -237,6 +248,7 @@ class Relay:
         if stream is not None:
             self._watch(stream.fileno(), None)
             del self._numbers[stream.fileno()], self._waiting[number]
+            self._full.discard(number)
             stream.close()
 
     def _watch(self, fd: int, events: int | None) -> None:

@@ -134,10 +134,15 @@ class Stream(io.TextIOBase):
         if len(text) > _LARGE:
             self._keep(text)
             return len(text)
-        try:
-            self._written += os.write(self._fd, text.encode("utf-8", "backslashreplace"))
-        except OSError:  # the cell has closed the descriptor, or made files too small
-            self._keep(text)
+        data = text.encode("utf-8", "backslashreplace")
+        with self._shield, self._lock:  # else the file might be emptied while it is written to
+            try:
+                written = os.write(self._fd, data)
+            except OSError:  # the cell has closed the descriptor, or made files too small
+                written = 0
+            if written < len(data):
+                self._keep(data[written:].decode("utf-8", "replace"))
+            self._written += written
         if self._written > _PIECE or (text[-1:] == "\n" and monotonic() - self._looked > _EVERY):
             self.flush()
         return len(text)
@@ -200,7 +205,9 @@ class Stream(io.TextIOBase):
                 break
             self._read(size, send)
         if send is not None and self._at > _FULL and (self._at >= size or self._at > _FULLEST):
-            os.ftruncate(self._file, 0)  # what is written at this very moment is lost
+            os.ftruncate(
+                self._file, 0
+            )  # what C code or a program writes at this very moment is lost
             self._at = 0
             self._spool.tell(self._number, 0)
 

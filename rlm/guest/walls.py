@@ -197,6 +197,7 @@ class Walls:
                 self.words["processes"] = "as many as there is memory for"
                 self.missing.append("a bound on the number of processes and threads")
         else:
+            threads = threads if self._bounded else "threads as memory allows"
             self.words["processes"] = f"none can be started; {threads}"
         alone = "pid" in self._own or os.getpid() <= 2
         reached = "its own processes" if self._programs else "itself"
@@ -255,11 +256,21 @@ def _must(done: bool, what: str) -> None:
 
 
 def _can_be_bounded() -> bool:
-    """Whether a session can have a user namespace, which counts its threads; tried in a fork."""
+    """Whether sessions can be counted apart, in user namespaces; tried by a fork too many."""
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if namespaces.bounded(64) else 1)
+        os._exit(0 if namespaces.bounded(1) and _is_refused() else 1)
     return os.waitpid(pid, 0)[1] == 0
+
+
+def _is_refused() -> bool:
+    """Whether this process can fork no more."""
+    try:
+        if os.fork() == 0:
+            os._exit(0)
+    except OSError:
+        return True
+    return False
 
 
 def _connected() -> bool:

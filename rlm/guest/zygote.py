@@ -241,6 +241,8 @@ class Zygote:
                 inherited.close()
             for other in self._spools.values():
                 other.close()
+            for later in self._fds:  # of a session that is not made yet
+                os.close(later)
             os.chdir(folder)
             assert self._walls is not None
             self._walls.enter(folder, parent)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from rlm.guest.wire import Frame, Frames, WireError
+from rlm.guest.relay import CHUNK
+from rlm.guest.wire import MAX_JSON, Frame, Frames, WireError
 
 __all__ = ["Attached"]
 
@@ -20,7 +21,7 @@ class Attached:
     """
 
     def __init__(self) -> None:
-        self._frames = Frames()
+        self._frames = Frames(MAX_JSON, CHUNK)
         self._buffer = bytearray()
         self.complaints = b""
 

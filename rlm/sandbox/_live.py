@@ -12,7 +12,7 @@ from rlm.errors import RLMError, RunError, SandboxError, ToolError
 from rlm.guest.session import BROKEN
 from rlm.guest.values import Blobs, decode, encode
 from rlm.guest.wire import VERSION, Frame, WireError
-from rlm.sandbox._channel import MAX_BLOB_FROM_GUEST, Channel, Line
+from rlm.sandbox._channel import MAX_BLOB_FROM_GUEST, Line
 from rlm.sandbox._clock import CellClock
 from rlm.sandbox._inputs import VariableBlobs
 from rlm.sandbox._said import execution, lost
@@ -85,6 +85,8 @@ class Live:
         assert self._line is not None
         self._cell += 1
         self._output, self._output_size = {"stdout": [], "stderr": []}, 0
+        if self.lost:
+            return await self._lost_execution(" before this cell, which has not run")
         blobs = Blobs()
         message = {"t": "execute", "n": self._cell, "code": encode(code, blobs)}
         message["output_bytes"] = self._limits.output_bytes
@@ -202,9 +204,9 @@ class Live:
     ) -> None:
         blobs = Blobs()
         answer: dict[str, Any] = {"t": "answer", "id": number}
+        assert self._line is not None
         try:
-            if isinstance(self._line, Channel):  # who reads no answers gets no more of them
-                await self._line.drained()
+            await self._line.drained()  # who reads no answers gets no more of them
             if self.lost:
                 return
             answer["value"] = encode(await self._call(name, args, kwargs), blobs)
@@ -216,7 +218,6 @@ class Live:
             del self._calls[number]
         if not self._calls:
             self._clock.resume()
-        assert self._line is not None
         try:
             self._line.send(answer, blobs.pieces if "value" in answer else ())
         except WireError as error:  # nothing of it was sent
@@ -241,7 +242,7 @@ class Live:
             self._overdue = True
             self._on_lost("")
 
-    async def _lost_execution(self) -> Execution:
+    async def _lost_execution(self, when: str = "") -> Execution:
         seconds, life = self._clock.spent, self._life
         assert life is not None
         if not (self._overdue or self._reason):  # it has let go of the wire: most likely it is dead
@@ -252,7 +253,7 @@ class Live:
             limit = self._limits.seconds
             why = f"it did not stop when its time of {limit:g} s was up, so it was ended by force"
         else:
-            why = _cause(code, self._reason or life.why)
+            why = _cause(code, self._reason or life.why) + when
         return lost(why, self._output, life.rest, self._limits.output_bytes, seconds)
 
 

@@ -7,12 +7,12 @@ import contextlib
 import os
 import socket
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rlm.guest.relay import CHUNK
-from rlm.guest.wire import VERSION, Frame, Frames, WireError, pack
-from rlm.sandbox._channel import Channel, Cutter, Line, OnFrame, OnLost
+from rlm.guest.wire import MAX_JSON, VERSION, Frame, Frames, WireError, pack
+from rlm.sandbox._channel import Channel, Cutter, Line, OnFrame, OnLost, frames_of
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._zygote import Life, Zygote
 
@@ -21,6 +21,7 @@ __all__ = ["RelayedZygote", "Strand", "carried", "whole"]
 T = TypeVar("T")
 
 Send = Callable[[dict[str, Any], Sequence[bytes]], None]
+Sent = Callable[[], Awaitable[None]]
 
 
 class RelayedZygote(Zygote):
@@ -36,7 +37,7 @@ class RelayedZygote(Zygote):
         self._options = dict(options)
         self._cutter = cutter
         self._channel: Channel | None = None
-        self._said = Frames()
+        self._said = Frames(MAX_JSON, CHUNK)
         self._strands: dict[int, Strand] = {}
         self._sending = asyncio.Lock()
         self._staged: Staged | None = None
@@ -92,7 +93,9 @@ class RelayedZygote(Zygote):
                 self._send({"t": "forget"})
                 self._send({"t": "end", "id": number})
                 raise
-            strand = self._strands[number] = Strand(number, self._send, on_frame, on_lost)
+            strand = self._strands[number] = Strand(
+                number, self._send, self._sent, on_frame, on_lost, self._frames_of_session()
+            )
             message = {"t": "open", "id": number, "fds": 1 + len(fds)}
             self._send_to_zygote(pack(message), passing=True)
             life = self._born(strand)
@@ -115,6 +118,13 @@ class RelayedZygote(Zygote):
     def _send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
         if self._channel is not None:
             self._channel.send(message, blobs)
+
+    def _frames_of_session(self) -> Frames:
+        return frames_of(self._options["memory_mb"])
+
+    async def _sent(self) -> None:
+        if self._channel is not None:
+            await self._channel.drained()
 
     def _tell(self, message: dict[str, Any]) -> None:
         self._send_to_zygote(pack(message))
@@ -153,6 +163,10 @@ class RelayedZygote(Zygote):
             strand = self._strands.pop(message["id"], None)
             if strand is not None:
                 strand.lose("")
+        elif kind in ("full", "free"):
+            strand = self._strands.get(message["id"])
+            if strand is not None:
+                strand.on_flow(kind == "full")
         elif kind == "ended":
             self._code = int(message["code"])
         elif kind == "failed":
@@ -169,10 +183,21 @@ class RelayedZygote(Zygote):
 class Strand(Line):
     """The line to one session, carried by `send` within the stream of all."""
 
-    def __init__(self, number: int, send: Send, on_frame: OnFrame, on_lost: OnLost) -> None:
-        super().__init__(on_frame, on_lost)
+    def __init__(
+        self,
+        number: int,
+        send: Send,
+        sent: Sent,
+        on_frame: OnFrame,
+        on_lost: OnLost,
+        frames: Frames | None = None,
+    ) -> None:
+        super().__init__(on_frame, on_lost, frames)
         self._number = number
         self._send = send
+        self._sent = sent
+        self._taken = asyncio.Event()
+        self._taken.set()
 
     def send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
         """Send a frame to the session."""
@@ -180,10 +205,23 @@ class Strand(Line):
             for carrier, piece in carried(self._number, pack(message, blobs)):
                 self._send(carrier, (piece,))
 
+    async def drained(self) -> None:
+        """Wait until the session has taken what was sent, as far as the relay has said so."""
+        await self._sent()
+        await self._taken.wait()
+
+    def on_flow(self, full: bool) -> None:
+        """Something waits at the relay for the session to take it, or nothing does any more."""
+        if full and self._open:
+            self._taken.clear()
+        else:
+            self._taken.set()
+
     def close(self) -> None:
         """Let go of the session, which ends when it notices."""
         if self._open:
             self._open = False
+            self._taken.set()
             self._send({"t": "end", "id": self._number}, ())
 
 

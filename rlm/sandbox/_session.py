@@ -69,11 +69,13 @@ class GuestSession:
             raise SandboxError("a session runs one cell at a time")
         self._busy = True
         try:
-            if self._live is None or self._live.lost:
-                await self.close()
+            if self._live is None:
                 await self.begin()
             assert self._live is not None
-            return self._named(await self._live.run(code))
+            done = self._named(await self._live.run(code))
+            if done.error is not None and done.error.kind == "lost":
+                await self.close()  # the next cell has a fresh one
+            return done
         except asyncio.CancelledError:
             await self.close()
             raise

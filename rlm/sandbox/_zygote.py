@@ -55,7 +55,8 @@ class Zygote(ABC):
         """Start it and load the inputs; SandboxError when it cannot be had."""
         try:
             await self._start(inputs)
-            self.facts = await asyncio.wait_for(self._ready, START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                self.facts = await self._ready
         except TimeoutError:
             await self.close()
             raise SandboxError("the sandbox did not start within a minute") from None

@@ -91,6 +91,9 @@ class Memory(Line):
             pack(message, blobs)
             self.sent.append(message)
 
+    async def drained(self) -> None:
+        return
+
     def close(self) -> None:
         self._open = False
 

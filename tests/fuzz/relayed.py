@@ -24,7 +24,7 @@ class _Relayed(RelayedZygote):
     """A zygote whose stream ends in this test."""
 
     def __init__(self, attached: bool) -> None:
-        super().__init__({}, Attached() if attached else None)
+        super().__init__({"memory_mb": 64}, Attached() if attached else None)
         self.attached = attached
         self.lives: list[Life] = []
         self.heard: dict[int, list[Any]] = {}
@@ -96,7 +96,9 @@ async def _attack(zygote: _Relayed, source: Source) -> int:
 
 def _said(source: Source) -> tuple[Any, bytes | None]:
     """Make a relay's message, and its blob; without one it is spoiled at will."""
-    kind = pick(source, ("bytes", "bytes", "bytes", "end", "ended", "failed", "other"))
+    kind = pick(
+        source, ("bytes", "bytes", "bytes", "end", "full", "free", "ended", "failed", "other")
+    )
     if kind == "bytes":
         number = pick(source, (1, 3, 0, 9))
         said = said_by_zygote if number == 0 else said_by_session
