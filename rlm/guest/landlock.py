@@ -72,6 +72,11 @@ class Fence:
         """Whether there is a fence at all."""
         return self._abi > 0
 
+    @property
+    def scoped(self) -> bool:
+        """Whether signals stay within a session, too."""
+        return self._abi >= 6
+
     def enter(self, folder: str) -> None:
         """Hold this process in: it may write into `folder` only. It raises if it cannot be."""
         if self._abi and not self._restrict(folder, {"/proc/self": _READ | _LIST}):

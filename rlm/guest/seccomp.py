@@ -38,6 +38,9 @@ _NUMBERS = {  # name: (x86-64, arm64), from the kernel's own tables
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "perf_event_open": (298, 241), "userfaultfd": (323, 282), "inotify_init": (253, None),
     "inotify_init1": (294, 26), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
+    # requests of which the whole machine has so many
+    "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
+    "io_getevents": (208, 4), "io_pgetevents": (333, 292),
     # memory that no limit of a process counts
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
     "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
@@ -47,7 +50,7 @@ _NUMBERS = {  # name: (x86-64, arm64), from the kernel's own tables
     "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
     "fork": (57, None), "vfork": (58, None), "clone": (56, 220), "clone3": (435, 435),
     "execve": (59, 221), "execveat": (322, 281), "mmap": (9, 222), "prctl": (157, 167),
-    "fcntl": (72, 25), "ioctl": (16, 29), "prlimit64": (302, 261),
+    "fcntl": (72, 25), "ioctl": (16, 29), "flock": (73, 32), "prlimit64": (302, 261),
     "setsockopt": (54, 208),
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
@@ -71,14 +74,19 @@ _OTHER_SIGNALS = ("tkill", "pidfd_open", "pidfd_send_signal")
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+_EPERM, _ENOTTY, _ENOSYS, _EAFNOSUPPORT = 1, 25, 38, 97
 _THREAD, _NAMESPACES = 0x00010000, 0x7E020080
 _INTERNET = (2, 10)
 _SHARED, _ANONYMOUS = 0x01, 0x20
-_OWNERSHIP = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals to others by way of files
-_PIPE_SIZE = 1031
+_DESCRIPTOR_CALLS = (0, 1, 2, 3, 5, 9, 11, 36, 1030, 1032, 1033, 1034)
+"""What `fcntl` may do: duplicate, look, seal. Not: signals to an owner, leases, sizes of pipes."""
+_FLAGS = 4
+_LOCKS = (6, 7, 37, 38)
+_SHARED_FLAGS = 0x2000 | 0x4000 | 0x10000 | 0x40000
+"""O_ASYNC, O_DIRECT (of both machines), O_NOATIME: others have the same open file."""
 _BUFFER_SIZES = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF, and both by force
-_TERMINALS = (0x5412, 0x541C, 0x8901, 0x8902)  # TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP
+_LOOKS = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""What `ioctl` may do: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
 _OWN = 0x7A5A5A5A
 """Stands for the number of the process that installs a filter: no process has so high a one."""
 _LIFE = (1, 4, 36)  # PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER
@@ -108,11 +116,9 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
     mode, times or owner, which Landlock leaves open.
     """
     program = _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
-    program += _when("prctl", 0, _EQUAL, _LIFE) + _when(
-        "fcntl", 1, _EQUAL, [*_OWNERSHIP, _PIPE_SIZE]
-    )
-    program += _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
-    program += _when("ioctl", 1, _EQUAL, _TERMINALS) + _no_shared_memory()
+    program += _when("prctl", 0, _EQUAL, _LIFE) + _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
+    program += _only_harmless_fcntl() + _unless("ioctl", 1, _LOOKS, _ENOTTY)
+    program += _refuse(["flock"], 0) + _no_shared_memory()
     if processes:
         for name in _SIGNALS:
             program += _when(name, 0, _EQUAL, [parent], _op(_AT_LEAST, 0, 1, 1 << 31))
@@ -193,6 +199,19 @@ def _unless(name: str, argument: int, values: Sequence[int], error: int = _EAFNO
     left = len(values)
     tests = b"".join(_op(_EQUAL, left - place, 0, value) for place, value in enumerate(values))
     return _on(name, argument, tests + _fail(error))
+
+
+def _only_harmless_fcntl() -> bytes:
+    """Return what lets `fcntl` touch only what is a session's own; locks do nothing.
+
+    An open file is shared by all sessions of a place, and may be one of the host's.
+    """
+    allowed = _op(_RETURN, 0, 0, _ALLOW)
+    tests = b"".join(_op(_EQUAL, 0, 1, call) + allowed for call in _DESCRIPTOR_CALLS)
+    tests += b"".join(_op(_EQUAL, 0, 1, call) + _fail(0) for call in _LOCKS)
+    tests += _op(_EQUAL, 1, 0, _FLAGS) + _fail(_EPERM)
+    tests += _op(_LOAD, 0, 0, _ARGUMENTS_AT + 16) + _op(_ANY_BIT, 0, 1, _SHARED_FLAGS)
+    return _on("fcntl", 1, tests + _fail(_EPERM))
 
 
 def _only_threads() -> bytes:

@@ -201,6 +201,9 @@ class Walls:
             self.words["processes"] = f"none can be started; {threads}"
         alone = "pid" in self._own or os.getpid() <= 2
         reached = "its own processes" if self._programs else "itself"
+        if self._programs and not (self._fence is not None and self._fence.scoped):
+            reached = "the processes of its run"
+            self.missing.append("Landlock of abi 6: sessions with processes can signal each other")
         self.words["signals"] = f"reach {reached} only" + (f"; {_ALONE}" if alone else "")
         if self._options["separate"] and not alone:
             self.missing.append("a namespace of process numbers: others are in sight")

@@ -11,7 +11,7 @@ import pytest
 
 from rlm.guest import seccomp
 
-ALLOWED, EPERM, ENOSYS = None, 1, 38
+ALLOWED, EPERM, ENOTTY, ENOSYS = None, 1, 25, 38
 PARENT = 4242
 PLACES = {"x86_64": 0, "aarch64": 1}
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -133,9 +133,18 @@ def test_a_session_starts_threads_and_nothing_else(
     assert verdict(program, machine, known["mmap"], 0, 0, 0, 0x01) is ALLOWED  # of a file
     assert verdict(program, machine, known["prctl"], 1) == EPERM
     assert verdict(program, machine, known["prctl"], 15) is ALLOWED  # its name
-    assert verdict(program, machine, known["fcntl"], 0, 8) == EPERM
-    assert verdict(program, machine, known["fcntl"], 0, 4) is ALLOWED
-    assert verdict(program, machine, known["ioctl"], 0, 0x5412) == EPERM
+    for call in (8, 10, 15, 1024, 1026, 1031, 1036, 9999):
+        assert verdict(program, machine, known["fcntl"], 0, call) == EPERM
+    for call in (0, 1, 2, 3, 1030):
+        assert verdict(program, machine, known["fcntl"], 0, call) is ALLOWED
+    for lock in (6, 7, 37, 38):
+        assert verdict(program, machine, known["fcntl"], 0, lock) == 0  # it does nothing
+    assert verdict(program, machine, known["fcntl"], 0, 4, 0x800 | 0x400 | 2) is ALLOWED
+    for flag in (0x2000, 0x4000, 0x40000):
+        assert verdict(program, machine, known["fcntl"], 0, 4, 0x800 | flag) == EPERM
+    assert verdict(program, machine, known["flock"], 0, 2) == 0
+    for request in (0x5412, 0x541C, 0x8901, 0x40086602, 0x401C5820):
+        assert verdict(program, machine, known["ioctl"], 0, request) == ENOTTY
     assert verdict(program, machine, known["ioctl"], 0, 0x5401) is ALLOWED
     assert verdict(program, machine, known["socketpair"], 1, 2 | 0x80000) == EPERM
     assert verdict(program, machine, known["socketpair"], 1, 1) is ALLOWED
@@ -146,7 +155,8 @@ def test_other_machines_and_x32_are_refused(machine: str, monkeypatch: pytest.Mo
     [other] = set(PLACES) - {machine}
     assert verdict(program, other, 0) == EPERM
     assert verdict(program, machine, 0x40000000) == EPERM
-    assert verdict(program, machine, 0) is ALLOWED
+    getpid = {"x86_64": 39, "aarch64": 172}[machine]
+    assert verdict(program, machine, getpid) is ALLOWED
 
 
 def test_a_machine_that_is_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:

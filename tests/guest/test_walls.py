@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import re
 import socket
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from rlm.errors import ConfigurationError, SandboxError
+from rlm.files import File
 from rlm.guest import landlock, seccomp
 from rlm.sandbox import _zygote_process
 from rlm.sandbox.base import CellLimits, Execution, OpenOptions
@@ -396,6 +398,47 @@ def test_without_a_way_to_count_processes_it_is_said(monkeypatch: pytest.MonkeyP
     assert done.ok
     assert "a bound on the number of processes and threads" in facts["missing"]
     assert run("1")[0]["missing"] == []  # without processes, memory bounds the threads
+
+
+@pytest.mark.skipif(landlock.abi() < 6, reason="this kernel's Landlock is older")
+@pytest.mark.parametrize("processes", [0, 4])
+def test_where_sessions_could_signal_each_other_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    sandbox = ProcessSandbox(processes=processes)
+    assert run("1", sandbox=sandbox)[0]["missing"] == []
+    weakened(monkeypatch, "from guest import landlock; landlock.abi = lambda: 5")
+    said = "Landlock of abi 6: sessions with processes can signal each other"
+    assert run("1", sandbox=sandbox)[0]["missing"] == ([said] if processes else [])
+
+
+def test_nothing_can_be_done_to_a_file_that_others_have_open(tmp_path: Path) -> None:
+    """All sessions of a place, and it may be the host, have the same open file."""
+    path = tmp_path / "given.txt"
+    path.write_text("as it was", encoding="utf-8")
+
+    async def main() -> list[Execution]:
+        given = {"file": File(path)}
+        code = (
+            "import fcntl\nfor call, flag in [(fcntl.F_SETFL, 0x4000), (1024, fcntl.F_RDLCK)]:\n"
+            "    try: print(fcntl.fcntl(file._fd, call, flag))\n"
+            "    except OSError as error: print(error.strerror)\n"
+            "fcntl.flock(file._fd, fcntl.LOCK_EX)\n"
+            "try: fcntl.ioctl(file._fd, 0x40086602, bytes(8))\n"
+            "except OSError as error: print(error.strerror)"
+        )
+        async with WHOLE.start(given, CellLimits()) as place:
+            async with place.open(given, {}, OpenOptions()) as session:
+                done = [await session.execute(code)]
+            with path.open("r+") as mine:
+                fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            async with place.open(given, {}, OpenOptions()) as session:
+                return [*done, await session.execute("file.text")]
+
+    done, read = asyncio.run(main())
+    refused = "Operation not permitted\n"
+    assert done.stdout == f"{refused}{refused}Inappropriate ioctl for device\n", done.error
+    assert read.value == "'as it was'"
 
 
 def test_a_session_that_a_wall_does_not_hold_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
