@@ -235,6 +235,15 @@ say(struct.pack('!IQ', 2, 500 << 20) + b'{}', *[piece] * 400)
         memory_mb=64,
     ),
     case(
+        "fills_the_memory_of_the_host_in_a_call",
+        _CALL
+        + """
+piece, body = bytes(1 << 20), json.dumps(call).encode()
+say(struct.pack('!IQ', len(body), 900 << 20) + body, *[piece] * 600)
+""",
+        memory_mb=64,
+    ),
+    case(
         "fills_the_memory_of_the_host_with_output",
         """
 text = frame({'t': 'output', 'stream': 'stdout', 'text': 'x' * (1 << 20)})
