@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 __all__ = ["no_network"]
@@ -9,7 +10,7 @@ __all__ = ["no_network"]
 
 def no_network() -> list[str]:
     """Return what runs a command without a network, where this machine lets us."""
-    command = ["unshare", "--map-root-user", "--net"]
+    command = ["unshare", *(["--map-current-user"] if os.geteuid() else []), "--net"]
     try:
         allowed = subprocess.run([*command, "true"], check=False, capture_output=True).returncode
     except FileNotFoundError:

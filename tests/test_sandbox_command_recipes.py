@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -135,11 +136,11 @@ def _listens(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[str], dict[str, str]]]:
+def pods() -> Iterator[tuple[list[str], dict[str, str]]]:
     """A podman with a store of its own that has the image: its words, and its environment."""
     need_docker()
     need_program("podman")
-    folder = tmp_path_factory.mktemp("podman")
+    folder = Path(tempfile.mkdtemp(prefix="pods-", dir="/tmp"))  # a runroot has 50 letters at most
     config = folder / "containers.conf"
     limits = 'default_ulimits=["nofile=1024:1024", "nproc=1024:1024"]'
     config.write_text(f"[containers]\n{limits}\n", encoding="utf-8")

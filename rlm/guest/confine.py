@@ -16,6 +16,7 @@ __all__ = [
     "drop_capabilities",
     "give_up_privileges",
     "has_capabilities",
+    "is_root",
     "limits",
     "one_arena",
 ]
@@ -41,6 +42,17 @@ def become_nobody() -> bool:
         except OSError:
             return False
     return True
+
+
+def is_root() -> bool:
+    """Whether this process is root, and not only in a user namespace of some ordinary user."""
+    if os.geteuid():
+        return False
+    try:
+        with open("/proc/self/uid_map", "rb") as file:
+            return any(line.split()[:2] == [b"0", b"0"] for line in file)
+    except OSError:
+        return True
 
 
 def give_up_privileges() -> bool:

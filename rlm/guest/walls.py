@@ -37,7 +37,7 @@ class Walls:
         self._network = bool(options["network"])
         self._programs = bool(options["processes"])
         self._fence: Fence | None = None
-        self._filtered = self._bounded = self._rooted = False
+        self._filtered = self._bounded = self._rooted = self._is_root = False
         self._filter = b""
         self._open_files = 0
         self._tasks = 2 + (options["processes"] or options["threads"])  # with a thread of the guest
@@ -90,6 +90,7 @@ class Walls:
         if self._rooted:
             self.shared = _SHARED if self._programs else ""
             confine.become_nobody()
+        self._is_root = confine.is_root()
         self._bounded = bool(self._own) and _can_be_bounded()
         confine.drop_capabilities()
         self._no_gain = confine.give_up_privileges()
@@ -210,7 +211,7 @@ class Walls:
 
     def _describe_privileges(self) -> None:
         words = [f"user {os.geteuid()}"]
-        if os.geteuid() == 0:
+        if self._is_root:
             self.missing.append("an ordinary user: cells run as root, without its capabilities")
         if confine.has_capabilities():
             self.missing.append("dropped capabilities")

@@ -24,6 +24,7 @@ from .case import Case, from_json
 from .naive import NaiveHost
 from .namespaces import die_with_parent, drop_capabilities, enter_bare, lower_limits, mount_proc
 from .said import Offered
+from .screen import harms_of  # here, for the cells' root may hide where these modules lie
 from .world import World
 
 __all__ = ["controls", "main"]
@@ -225,7 +226,6 @@ def _end(pid: int) -> None:
 
 def _on_a_terminal(said: str) -> list[str]:
     """A careless host shows and keeps what it was told as it is."""
-    from .screen import harms_of
 
     return harms_of(said, said)
 
