@@ -50,8 +50,8 @@ _NUMBERS = {  # name: (x86-64, arm64), from the kernel's own tables
     "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
     "fork": (57, None), "vfork": (58, None), "clone": (56, 220), "clone3": (435, 435),
     "execve": (59, 221), "execveat": (322, 281), "mmap": (9, 222), "prctl": (157, 167),
-    "fcntl": (72, 25), "ioctl": (16, 29), "flock": (73, 32), "prlimit64": (302, 261),
-    "setsockopt": (54, 208),
+    "fcntl": (72, 25), "ioctl": (16, 29), "flock": (73, 32), "sync": (162, 81),
+    "syncfs": (306, 267), "prlimit64": (302, 261), "setsockopt": (54, 208),
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
     "utimensat": (280, 88), "chown": (92, None), "lchown": (94, None), "fchown": (93, 55),
@@ -118,7 +118,7 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
     program = _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
     program += _when("prctl", 0, _EQUAL, _LIFE) + _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
     program += _only_harmless_fcntl() + _unless("ioctl", 1, _LOOKS, _ENOTTY)
-    program += _refuse(["flock"], 0) + _no_shared_memory()
+    program += _refuse(["flock", "sync", "syncfs"], 0) + _no_shared_memory()
     if processes:
         for name in _SIGNALS:
             program += _when(name, 0, _EQUAL, [parent], _op(_AT_LEAST, 0, 1, 1 << 31))

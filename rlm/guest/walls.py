@@ -191,15 +191,13 @@ class Walls:
 
     def _describe_processes(self) -> None:
         options = self._options
-        threads = f"{options['threads']} threads a session" if self._bounded else "threads"
-        if self._programs:
-            self.words["processes"] = f"{options['processes']} processes and threads a session"
-            if not self._bounded:
-                self.words["processes"] = "as many as there is memory for"
-                self.missing.append("a bound on the number of processes and threads")
-        else:
-            threads = threads if self._bounded else "threads as memory allows"
-            self.words["processes"] = f"none can be started; {threads}"
+        only_threads = self._filtered and not self._programs
+        what = "threads" if only_threads else "processes and threads"
+        most = options["processes"] or options["threads"]
+        tasks = f"{most} {what} a session" if self._bounded else f"{what} as memory allows"
+        self.words["processes"] = f"none can be started; {tasks}" if only_threads else tasks
+        if not self._bounded and (self._programs or options["separate"]):
+            self.missing.append(f"a bound on the number of {what}")
         alone = "pid" in self._own or os.getpid() <= 2
         reached = "its own processes" if self._programs else "itself"
         if self._programs and not (self._fence is not None and self._fence.scoped):

@@ -48,6 +48,7 @@ class Live:
         self._limits = limits
         self._on_output = on_output
         self._calls: dict[int, asyncio.Task[None]] = {}
+        self._answering = 0
         self._held = 0
         self._clock = CellClock(self._loop, limits.seconds, self._time_is_up)
         self._waiting: asyncio.Future[Any] | None = None
@@ -91,7 +92,7 @@ class Live:
         message = {"t": "execute", "n": self._cell, "code": encode(code, blobs)}
         message["output_bytes"] = self._limits.output_bytes
         self._waiting = self._loop.create_future()
-        self._clock.start(paused=bool(self._calls))
+        self._clock.start(paused=bool(self._answering))
         self._line.send(message, blobs.pieces)
         try:
             done: Execution = await self._waiting
@@ -191,7 +192,6 @@ class Live:
         self._held += len(blob)
         if self._held > MAX_BLOB_FROM_GUEST:
             raise WireError("its calls that wait for an answer hold too much")
-        self._clock.pause()
         task = self._loop.create_task(self._answer(number, name, args, kwargs))
         task.add_done_callback(partial(self._let_go, len(blob)))
         self._calls[number] = task
@@ -206,23 +206,32 @@ class Live:
         answer: dict[str, Any] = {"t": "answer", "id": number}
         assert self._line is not None
         try:
-            await self._line.drained()  # who reads no answers gets no more of them
+            await self._line.drained()  # who reads no answers gets no more of them, nor time
             if self.lost:
                 return
-            answer["value"] = encode(await self._call(name, args, kwargs), blobs)
+            answer["value"] = encode(await self._timeless(name, args, kwargs), blobs)
         except RLMError as error:
             answer["error"] = _told(error)
         except Exception as error:
             answer["error"] = _told(ToolError(f"{name}: {type(error).__name__}: {error}"))
         finally:
             del self._calls[number]
-        if not self._calls:
-            self._clock.resume()
         try:
             self._line.send(answer, blobs.pieces if "value" in answer else ())
         except WireError as error:  # nothing of it was sent
             told = _told(ToolError(f"{name}: {error}"))
             self._line.send({"t": "answer", "id": number, "error": told})
+
+    async def _timeless(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call a function while the clock of the cell stands still."""
+        self._answering += 1
+        self._clock.pause()
+        try:
+            return await self._call(name, args, kwargs)
+        finally:
+            self._answering -= 1
+            if not self._answering and not self.lost:
+                self._clock.resume()
 
     def _call(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Awaitable[Any]:
         function = self._functions.get(name) if isinstance(name, str) else None

@@ -16,6 +16,7 @@ __all__ = ["execution", "lost"]
 
 _KINDS = ("error", "syntax", "timeout")
 _MOST_VARIABLES = 1000
+_MOST_THINGS = 1 << 62
 _MOST_FILES = 100_000
 _LONGEST = (200, 10_000, 2_000, 40_000)
 """Characters of an error's type, message, source and traceback."""
@@ -32,8 +33,8 @@ def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: flo
     return Execution(
         stdout=stdout[:kept],
         stderr=stderr[:kept],
-        stdout_chars=max(int(done["stdout_chars"]), 0),
-        stderr_chars=max(int(done["stderr_chars"]), 0),
+        stdout_chars=_count(done["stdout_chars"]),
+        stderr_chars=_count(done["stderr_chars"]),
         value=None if value is None else value[:kept],
         error=None if error is None else _error(error),
         variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
@@ -86,7 +87,7 @@ def _images(contents: Sequence[Any]) -> tuple[Image, ...]:
 
 def _error(told: dict[str, Any]) -> CellError:
     line, kind = told["line"], told["kind"]
-    if kind not in _KINDS or not (line is None or type(line) is int):
+    if kind not in _KINDS:
         raise WireError("an error is malformed")
     texts = [told[name] for name in ("type", "message", "source", "traceback")]
     if not all(isinstance(text, str) for text in texts):
@@ -94,13 +95,19 @@ def _error(told: dict[str, Any]) -> CellError:
     name, message, source, trace = (
         text[:limit] for text, limit in zip(texts, _LONGEST, strict=True)
     )
-    return CellError(name, message, line, source, trace, kind)
+    return CellError(name, message, None if line is None else _count(line), source, trace, kind)
 
 
 def _variable(entry: Any) -> Variable:
     name, kind, length, preview = entry
     if not all(isinstance(text, str) for text in (name, kind, preview)):
         raise WireError("a variable is malformed")
-    if not (length is None or type(length) is int):
-        raise WireError("a variable is malformed")
-    return Variable(name[:500], kind[:200], length, preview[:1_000])
+    count = None if length is None else _count(length)
+    return Variable(name[:500], kind[:200], count, preview[:1_000])
+
+
+def _count(number: Any) -> int:
+    """Believe a number of things that may be there; one of a thousand digits is none."""
+    if type(number) is not int or not 0 <= number <= _MOST_THINGS:
+        raise WireError("a count is malformed")
+    return number

@@ -20,7 +20,7 @@ from rlm.sandbox.remedies import refusal
 __all__ = ["ProcessSandbox"]
 
 _LEAST = {"memory_mb": 16, "cpu_seconds": 1, "processes": 0, "threads": 4, "scratch_mb": 1}
-_NEVER_READ = ("/proc", "/sys", "/dev")
+_NEVER_READ = ("/proc/", "/sys/", "/dev/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _check_readable(path: str) -> None:
     plain = os.path.normpath(path)
     if not os.path.isabs(path) or plain == "/":
         raise ConfigurationError(f"allow_read={path!r}: give an absolute path below /")
-    if plain.startswith(_NEVER_READ) or os.path.realpath(path).startswith(_NEVER_READ):
+    if any((real + os.sep).startswith(_NEVER_READ) for real in (plain, os.path.realpath(path))):
         raise ConfigurationError(
             f"allow_read={path!r}: what is below {', '.join(_NEVER_READ)} tells"
         )

@@ -160,6 +160,7 @@ def test_what_is_allowed_can_be_read_and_no_more(tmp_path: Path) -> None:
         ({"allow_read": ("/",)}, "allow_read='/': give an absolute path below /"),
         ({"allow_read": ("/proc/1",)}, "allow_read='/proc/1'"),
         ({"allow_read": ("/no/such",)}, "there is no such file or folder"),
+        ({"allow_read": ("/development",)}, "there is no such file or folder"),
         ({"allow_read": "/usr"}, "give a list of strings"),
         ({"packages": "numpy"}, "packages='numpy'"),
         ({"memory_mb": 1}, "memory_mb=1: give a whole number from 16 on"),
@@ -392,12 +393,15 @@ def test_where_a_wall_lacks_it_is_said_and_the_others_hold(
         run("1", sandbox=WHOLE)
 
 
-def test_without_a_way_to_count_processes_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("processes", "what"), [(0, "threads"), (2, "processes and threads")])
+def test_without_a_way_to_count_tasks_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, processes: int, what: str
+) -> None:
     weakened(monkeypatch, NO_COUNT)
-    facts, [done] = run("1", sandbox=ProcessSandbox(processes=2))
+    facts, [done] = run("1", sandbox=ProcessSandbox(processes=processes))
     assert done.ok
-    assert "a bound on the number of processes and threads" in facts["missing"]
-    assert run("1")[0]["missing"] == []  # without processes, memory bounds the threads
+    assert facts["missing"] == [f"a bound on the number of {what}"]
+    assert f"{what} as memory allows" in facts["walls"]["processes"]
 
 
 @pytest.mark.skipif(landlock.abi() < 6, reason="this kernel's Landlock is older")
