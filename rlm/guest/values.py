@@ -9,7 +9,6 @@ import base64
 import datetime as dt
 import enum
 import os
-from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from itertools import islice
@@ -19,6 +18,7 @@ from . import arrays
 from .files import File, Opener, reference
 from .mapped import copied
 from .records import Record, type_name
+from .weighing import MOST_DIGITS, Scales
 from .wire import WireError
 
 __all__ = ["LARGE", "Blobs", "NotPortable", "Record", "decode", "divided", "encode"]
@@ -30,10 +30,6 @@ _ITEMS = 1000
 """Items of a list or dict that are encoded at a time, where it need not be done at once."""
 
 _DEEPEST = 200
-_MOST_DIGITS = 4300  # what Python's integers have at most when they are read
-_FEW = 64
-_MOST_ALIKE = 10_000_000
-"""Comparisons that keys of the same hash may cost a value: 0.1 s; sets of a few are not counted."""
 
 
 class NotPortable(TypeError):
@@ -215,8 +211,8 @@ def _file(encoder: _Encoder, value: File, depth: int) -> dict[str, Any]:
 
 def _modest(value: Decimal) -> Decimal:
     """Return a decimal, if an integer can be made of it: one of 10**8 digits takes a minute."""
-    if value.is_finite() and abs(value.adjusted()) > _MOST_DIGITS:
-        raise NotPortable(f"a Decimal of more than {_MOST_DIGITS:,} digits cannot be passed on")
+    if value.is_finite() and abs(value.adjusted()) > MOST_DIGITS:
+        raise NotPortable(f"a Decimal of more than {MOST_DIGITS:,} digits cannot be passed on")
     return value
 
 
@@ -264,7 +260,7 @@ class _Decoder:
         self._shared = shared
         self._blob = blob
         self._unread = len(blob)
-        self._alike = 0
+        self._scales = Scales()
         self._in_table = False
         self._names = names
         self._open_file = open_file
@@ -283,7 +279,9 @@ class _Decoder:
             return _SIMPLE[tag](value["v"])
         if tag in _CONTAINERS:
             items = [self.decode(item, depth + 1) for item in value["v"]]
-            return _CONTAINERS[tag](items if tag == "tuple" else self._keys(items))
+            if tag != "tuple":
+                self._scales.keys(items)
+            return _CONTAINERS[tag](items)
         return self._special(tag, value, depth)
 
     def _special(self, tag: Any, value: dict[str, Any], depth: int) -> Any:
@@ -294,7 +292,7 @@ class _Decoder:
         if tag == "dict":
             decoded = [self.decode(pair, depth + 1) for pair in value["v"]]
             pairs = [(_hashable(key), item) for key, item in decoded]
-            self._keys([key for key, _ in pairs])
+            self._scales.keys([key for key, _ in pairs])
             return dict(pairs)
         if tag == "record":
             fields = {str(k): self.decode(v, depth + 1) for k, v in value["v"].items()}
@@ -304,18 +302,16 @@ class _Decoder:
         if tag == "file" and self._open_file is not None:
             return self._open_file(value)
         if tag in arrays.TAGS:
-            self._in_table = True
-            return arrays.decode(value, self._at, lambda item: self.decode(item, depth + 1))
+            return self._table(value, depth)
         raise WireError(f"a value has an unknown type: {tag!r:.80}")
 
-    def _keys(self, keys: list[Any]) -> list[Any]:
-        """Return what is to be hashed, unless it was made so that this takes hours."""
-        if len(keys) > _FEW:
-            counts = Counter(map(hash, keys)).values()
-            self._alike += sum(count * count for count in counts) - len(keys)
-            if self._alike > _MOST_ALIKE:
-                raise WireError("too many keys have the same hash")
-        return keys
+    def _table(self, value: dict[str, Any], depth: int) -> Any:
+        outside, self._in_table = self._in_table, True
+        found = arrays.decode(
+            value, self._at, lambda item: self.decode(item, depth + 1), self._scales
+        )
+        self._in_table = outside
+        return found
 
     def _named(self, name: str) -> Any:
         found = self._names[name]
