@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from typing import Any, Dict, List, Sequence, Tuple
 
 __all__ = [
-    "MAX_BLOB", "MAX_JSON", "MOST_FDS", "VERSION", "Frame", "Frames", "WireError", "from_json",
-    "pack", "to_json",
+    "MAX_BLOB", "MAX_JSON", "MOST_FDS", "VALUE_BYTES", "VERSION", "Frame", "Frames", "Message",
+    "WireError", "from_json", "pack", "to_json",
 ]  # fmt: skip
 
 VERSION = 1
@@ -20,10 +21,15 @@ MAX_BLOB = 4 * 1024 * 1024 * 1024
 MOST_FDS = 64
 """Descriptors that travel with one piece of a frame; more go with the next."""
 
-Frame = Tuple[Dict[str, Any], bytes]
+VALUE_BYTES = 64
+"""What a value of JSON takes at least once it is read, however short it was: an empty list."""
 
 _APART = 1024 * 1024
 """Bytes beside the JSON above which they are collected in a buffer of their own."""
+
+_FEW = 100_000
+_NO_MARKS = bytes(set(range(256)) - set(b'"[{,'))
+_TEXT = re.compile(rb'"[^"]*"?')
 
 _HEAD = struct.Struct("!IQ")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -32,6 +38,15 @@ _decode = json.JSONDecoder().decode
 
 class WireError(ValueError):
     """What came over the wire is not what the protocol allows."""
+
+
+class Message(Dict[str, Any]):
+    """The JSON object of a frame; `size` is what it takes to hold it, in bytes, about."""
+
+    size = 0
+
+
+Frame = Tuple[Message, bytes]
 
 
 def to_json(value: Any) -> bytes:
@@ -54,17 +69,21 @@ def pack(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
 
 
 class Frames:
-    """Cuts a stream of bytes into frames, without any I/O; `max_blob` bounds what one may hold.
+    """Cuts a stream of bytes into frames, without any I/O.
 
+    `max_json` and `max_blob` bound the bytes of one, `max_values` the values in its JSON.
     What lies beside the JSON of a large frame is collected apart and handed over as a `bytearray`,
     so that it is there only once.
     """
 
-    def __init__(self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB) -> None:
+    def __init__(
+        self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB, max_values: int = MAX_JSON
+    ) -> None:
         self._max_json = max_json
+        self._max_values = max_values
         self._max_blob = max_blob
         self._buffer = bytearray()
-        self._message: Dict[str, Any] = {}
+        self._message = Message()
         self._blob: Any = bytearray()
         self._missing = 0
 
@@ -85,7 +104,7 @@ class Frames:
             if self._missing:
                 return frames
             frames.append((self._message, self._blob))
-            self._message, self._blob = {}, bytearray()
+            self._message, self._blob = Message(), bytearray()
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             json_size, blob_size = _HEAD.unpack_from(self._buffer)
@@ -97,13 +116,13 @@ class Frames:
                 if blob_size > _APART and len(self._buffer) >= middle:
                     self._set_apart(middle, end)
                 break
-            frames.append((_message(self._buffer[_HEAD.size : middle]), self._cut(middle, end)))
+            frames.append((self._read(middle), self._cut(middle, end)))
             del self._buffer[:end]
         return frames
 
     def _set_apart(self, middle: int, end: int) -> None:
         """Go on with a buffer for what lies beside the JSON, of which all is here."""
-        self._message = _message(self._buffer[_HEAD.size : middle])
+        self._message = self._read(middle)
         self._missing = end - len(self._buffer)
         self._blob = self._buffer[middle:]
         self._buffer = bytearray()
@@ -119,12 +138,38 @@ class Frames:
         with memoryview(self._buffer) as view:
             return bytes(view[start:end])
 
+    def _read(self, end: int) -> Message:
+        body = self._buffer[_HEAD.size : end]
+        values = _values(body, self._max_values)
+        if values > self._max_values:
+            raise WireError(f"a frame has {values:,} values, and may have {self._max_values:,}")
+        message = _message(body)
+        message.size = len(body) + VALUE_BYTES * values
+        return message
 
-def _message(body: bytearray) -> dict[str, Any]:
+
+def _values(body: bytearray, most: int) -> int:
+    """Return how many values JSON has, twice too many at most, as far as that is up to `most`.
+
+    Of JSON that has few, marks in its texts are counted, too.
+    """
+    rough = _marks(body)
+    if rough <= _FEW:
+        return rough
+    marks = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _NO_MARKS)
+    texts = marks.count(b'"') // 4  # half of them may be keys
+    return texts if texts > most else _marks(_TEXT.sub(b"", marks))
+
+
+def _marks(body: bytes | bytearray) -> int:
+    return 1 + body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _message(body: bytearray) -> Message:
     try:
         message = from_json(body)
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame is not JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("t"), str):
         raise WireError("a frame is not an object with a type")
-    return message
+    return Message(message)

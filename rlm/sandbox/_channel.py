@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rlm.guest.wire import MAX_JSON, MOST_FDS, Frame, Frames, WireError, pack
+from rlm.guest.wire import MAX_JSON, MOST_FDS, VALUE_BYTES, Frame, Frames, WireError, pack
 
-__all__ = ["MAX_BLOB_FROM_GUEST", "Channel", "Cutter", "Line", "OnFrame", "OnLost", "frames_of"]
+__all__ = ["Channel", "Cutter", "Line", "OnFrame", "OnLost", "frames_of", "most_from_guest"]
 
 _CHUNK = 256 * 1024
-MAX_BLOB_FROM_GUEST = 1024 * 1024 * 1024
+_MOST_BYTES = 1024 * 1024 * 1024
+_MOST_VALUES = 4_000_000
 
 OnFrame = Callable[[Frame], None]
 OnLost = Callable[[str], None]
@@ -31,10 +32,15 @@ class Cutter(Protocol):
         ...
 
 
+def most_from_guest(memory_mb: int | None) -> int:
+    """Return how many bytes the host holds for a guest at most: as many as the guest may have."""
+    return _MOST_BYTES if memory_mb is None else min(_MOST_BYTES, memory_mb << 20)
+
+
 def frames_of(memory_mb: int | None) -> Frames:
     """Return what cuts the frames of a guest: none of them is larger than the memory it has."""
-    most = MAX_BLOB_FROM_GUEST if memory_mb is None else memory_mb << 20
-    return Frames(min(MAX_JSON, most), min(MAX_BLOB_FROM_GUEST, most))
+    most = most_from_guest(memory_mb)
+    return Frames(min(MAX_JSON, most), most, min(_MOST_VALUES, most // VALUE_BYTES))
 
 
 class Line(ABC):
@@ -47,7 +53,7 @@ class Line(ABC):
     def __init__(self, on_frame: OnFrame, on_lost: OnLost, frames: Cutter | None = None) -> None:
         self._on_frame = on_frame
         self._on_lost = on_lost
-        self._frames = Frames(max_blob=MAX_BLOB_FROM_GUEST) if frames is None else frames
+        self._frames = frames_of(None) if frames is None else frames
         self._open = True
 
     @abstractmethod

@@ -11,8 +11,8 @@ from typing import Any
 from rlm.errors import RLMError, RunError, SandboxError, ToolError
 from rlm.guest.session import BROKEN
 from rlm.guest.values import Blobs, decode, encode
-from rlm.guest.wire import VERSION, Frame, WireError
-from rlm.sandbox._channel import MAX_BLOB_FROM_GUEST, Line
+from rlm.guest.wire import VERSION, Frame, Message, WireError
+from rlm.sandbox._channel import Line, most_from_guest
 from rlm.sandbox._clock import CellClock
 from rlm.sandbox._inputs import VariableBlobs
 from rlm.sandbox._said import execution, lost
@@ -180,7 +180,7 @@ class Live:
 
     # what the guest calls
 
-    def _on_call(self, message: dict[str, Any], blob: bytes) -> None:
+    def _on_call(self, message: Message, blob: bytes) -> None:
         number, name = message["id"], message["name"]
         if type(number) is not int or number in self._calls or len(self._calls) >= _MOST_CALLS:
             raise WireError("a call without a number of its own, or too many calls at once")
@@ -189,11 +189,12 @@ class Live:
         )
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise WireError("a call without arguments")
-        self._held += len(blob)
-        if self._held > MAX_BLOB_FROM_GUEST:
+        size = message.size + len(blob)
+        if self._calls and self._held + size > most_from_guest(self._limits.memory_mb):
             raise WireError("its calls that wait for an answer hold too much")
+        self._held += size
         task = self._loop.create_task(self._answer(number, name, args, kwargs))
-        task.add_done_callback(partial(self._let_go, len(blob)))
+        task.add_done_callback(partial(self._let_go, size))
         self._calls[number] = task
 
     def _let_go(self, size: int, task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from decimal import Decimal
 from typing import Any
 
@@ -144,25 +145,41 @@ def test_who_reads_no_answers_gets_no_more_of_them() -> None:
         asyncio.run(main())
 
 
-def test_calls_that_wait_cannot_hold_more_than_one_frame_may(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("args", "blob"),
+    [([], bytes(20 << 20)), (["x" * (20 << 20)], b""), ([[[]] * 200_000], b"")],
+    ids=["beside", "text", "values"],
+)
+def test_calls_that_wait_cannot_hold_more_than_the_memory_of_their_session(
+    args: list[Any], blob: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rlm.sandbox._live.MAX_BLOB_FROM_GUEST", 8_000)
+    monkeypatch.setattr("fuzz.host.LIMITS", CellLimits(seconds=None, memory_mb=64))
 
     async def main() -> None:
         async with Host() as host:
-            blob = bytes(1_000)
-            calls = [
-                {"t": "call", "id": number, "name": "slow", "args": [], "kwargs": {}}
-                for number in range(9)
-            ]
-            pieces = [piece for call in calls for piece in pack(call, [blob])]
-            done = await host.attack("running", pieces)
-            assert done is not None
-            assert done.error is not None
-            assert "hold too much" in done.error.message
+            call = {"t": "call", "name": "slow", "args": args, "kwargs": {}}
+            for count in (1, 4):
+                calls = [pack({**call, "id": number}, [blob]) for number in range(count)]
+                done = await host.attack("running", [piece for one in calls for piece in one])
+                assert done is not None
+                told = "" if done.error is None else done.error.message
+                assert ("hold too much" in told) is (count == 4)
 
     asyncio.run(main())
+
+
+def test_a_frame_of_millions_of_empty_lists_is_refused() -> None:
+    body = b'{"t":"call","id":1,"name":"echo","kwargs":{},"args":[' + b"[]," * 5_000_000 + b"0]}"
+
+    async def main() -> None:
+        async with Host() as host:
+            done = await host.attack("running", [struct.pack("!IQ", len(body), 0), body])
+            assert done is not None
+            assert done.error is not None
+            assert "values, and may have" in done.error.message
+
+    with watched():
+        asyncio.run(main())
 
 
 def test_an_answer_too_large_to_send_is_an_error_in_the_cell() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import struct
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,6 +52,51 @@ def test_junk_is_refused_or_waited_for_and_never_crashes(junk: bytes) -> None:
         Frames(max_json=1000, max_blob=1000).feed(junk)
     except WireError:
         return
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(st.sampled_from('",\\[{}]\n\x00a')),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.sampled_from('",\\[{:a')), inner),
+)
+
+
+def _count(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + (sum(map(_count, inner)) if isinstance(value, (dict, list)) else 0)
+
+
+@given(JSON, st.booleans())
+def test_the_values_of_a_frame_are_counted_not_the_marks_in_its_texts(
+    value: Any, indent: bool
+) -> None:
+    body = json.dumps({"t": "x", "v": value}, indent=2 if indent else None).encode()
+    stream, count = struct.pack("!IQ", len(body), 0) + body, _count(value) + 2
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "_FEW", 0)
+        [(message, _)] = Frames(max_values=2 * count).feed(stream)
+        assert message == {"t": "x", "v": value}
+        assert len(body) + 64 * count <= message.size <= len(body) + 2 * 64 * count
+        with pytest.raises(WireError, match="values, and may have"):
+            Frames(max_values=count - 1).feed(stream)
+
+
+def test_a_frame_of_many_marks_in_texts_is_no_frame_of_many_values() -> None:
+    message = {"t": "x", "v": ['a,b,[\\"{c",' * 1000] * 1000}
+    assert Frames(max_values=3000).feed(b"".join(pack(message))) == [(message, b"")]
+
+
+@pytest.mark.parametrize(
+    "piece", [b"[],", b"{},", b'"",', b'"\\\\",', b'"\\"",', b'{"a":[0]},', b"0,"]
+)
+def test_many_values_are_refused_before_they_are_made(piece: bytes) -> None:
+    body = b'{"t":"x","v":[' + piece * 2_000_000 + b"0]}"
+    stream = struct.pack("!IQ", len(body), 0) + body
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(WireError, match="values, and may have"),
+    ):
+        patch.setattr(wire, "from_json", None)
+        Frames(max_values=1_000_000).feed(stream)
 
 
 def test_a_depth_bomb_is_refused() -> None:
