@@ -18,7 +18,7 @@ from rlm.limits import Limits
 from rlm.lm.base import Delta, OnDelta, Reply, Request
 from rlm.lm.resilient import Retries, ask
 from rlm.roster import Roster, RosterModel
-from rlm.sandbox.base import CellLimits, Place, Sandbox
+from rlm.sandbox.base import RUN, CellLimits, Place, Sandbox
 from rlm.signature import Signature
 from rlm.slots import Slots
 from rlm.tools.base import Tool
@@ -201,9 +201,11 @@ async def open_run(config: RunConfig, trace: Trace) -> AsyncIterator[Run]:
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(config.roster.aclose)
+        token = RUN.set(trace.run)  # what is started knows whose it is: a task keeps its context
         starting = asyncio.create_task(
             stack.enter_async_context(config.sandbox.start(config.inputs, limits))
         )
+        RUN.reset(token)
         run.begin(starting)
         stack.push_async_callback(_settle, [starting])
         await asyncio.sleep(0)  # it starts now: what comes next may be busy for long, importing

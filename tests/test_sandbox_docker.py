@@ -520,6 +520,22 @@ def test_lesson_34_cancelling_whenever_leaves_no_container(
 
 
 @needs_engine
+def test_a_container_is_labelled_with_its_run(nothing_left: None) -> None:
+    seen: list[str] = []
+
+    def look() -> str:
+        """Look."""
+        found = containers(Owner.mine().host).values()
+        seen.extend(one["Config"]["Labels"].get("rlm.run", "") for one in found)
+        return "seen"
+
+    with ScriptedLM([cell("submit(answer=look())")]) as lm:
+        result = rlm.predict("-> answer", model=lm, sandbox="docker", tools=[look])
+    assert result.value == "seen"
+    assert result.run_id in seen
+
+
+@needs_engine
 def test_lesson_34_a_run_that_fails_leaves_no_container(nothing_left: None) -> None:
     with ScriptedLM([cell("x = 1")]) as lm:
         result = rlm.predict(

@@ -14,11 +14,12 @@ from rlm.guest.wire import Frame
 from rlm.sandbox._archive import archive
 from rlm.sandbox._docker_engine import Engine, MountRefused
 from rlm.sandbox._docker_inputs import Folder, Weighed
-from rlm.sandbox._docker_owner import PLACE, Owner
+from rlm.sandbox._docker_owner import PLACE, THE_RUN, Owner
 from rlm.sandbox._docker_secrets import contents
 from rlm.sandbox._docker_streams import Attached
 from rlm.sandbox._docker_walls import asked_for
 from rlm.sandbox._scratch import sweep_once
+from rlm.sandbox.base import RUN
 
 if TYPE_CHECKING:
     from rlm.sandbox.docker import DockerSandbox
@@ -186,7 +187,7 @@ def create(
         sandbox.image,
         command,
         _ENVIRONMENT,
-        {**Owner.mine(keeps).labels, PLACE: uuid.uuid4().hex},
+        {**Owner.mine(keeps).labels, PLACE: uuid.uuid4().hex, THE_RUN: RUN.get()},
         {} if folder is None else folder.mounts,
         **asked_for(sandbox, inputs),
     )

@@ -8,10 +8,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["KEPT", "PLACE", "Owner"]
+__all__ = ["KEPT", "PLACE", "THE_RUN", "Owner"]
 
 _HOST, _PID, _BEGAN = "rlm.host", "rlm.pid", "rlm.began"
-PLACE = "rlm.place"
+PLACE, THE_RUN = "rlm.place", "rlm.run"
 KEPT = "rlm.kept"
 
 

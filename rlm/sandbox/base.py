@@ -5,10 +5,12 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 __all__ = [
+    "RUN",
     "CellError",
     "CellLimits",
     "Execution",
@@ -25,6 +27,9 @@ __all__ = [
 Functions = Mapping[str, Callable[..., Awaitable[Any]]]
 """The Bridge: the only host functions that a guest may call, by name. Arguments arrive decoded;
 what a function returns is encoded; an RLMError that it raises is raised in the cell by name."""
+
+RUN: ContextVar[str] = ContextVar("run", default="")
+"""The id of the run that a place is started for; nothing where it is started by itself."""
 
 OnOutput = Callable[[Literal["stdout", "stderr"], str], None]
 """Takes pieces of output while a cell runs; live only."""
