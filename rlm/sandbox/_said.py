@@ -38,7 +38,7 @@ def execution(done: dict[str, Any], blob: bytes, output_bytes: int, seconds: flo
         value=None if value is None else value[:kept],
         error=None if error is None else _error(error),
         variables=tuple(_variable(entry) for entry in done["variables"][:_MOST_VARIABLES]),
-        files=tuple(str(name)[:500] for name in done["files"][:_MOST_FILES]),
+        files=tuple(_text(name)[:500] for name in done["files"][:_MOST_FILES]),
         images=_images(decode(done.get("images", [])[:MOST_IMAGES], blob)),
         seconds=seconds,
     )
@@ -104,6 +104,12 @@ def _variable(entry: Any) -> Variable:
         raise WireError("a variable is malformed")
     count = None if length is None else _count(length)
     return Variable(name[:500], kind[:200], count, preview[:1_000])
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise WireError("a name is malformed")
+    return name
 
 
 def _count(number: Any) -> int:
