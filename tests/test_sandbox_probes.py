@@ -42,6 +42,12 @@ print(json.dumps(asyncio.run(main())))
 """Run with bounds that are said and not kept."""
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells that nothing confines write where they stand."""
+    monkeypatch.chdir(tmp_path)
+
+
 def climbs(
     kind: Sandbox, probes: Sequence[Probe] = UNTIMED, limits: CellLimits | None = None
 ) -> list[Climb]:
