@@ -520,6 +520,14 @@ def test_lesson_34_cancelling_whenever_leaves_no_container(
 
 
 @needs_engine
+def test_rr63_there_is_no_workspace_to_patch_or_to_grep() -> None:
+    for name in ("patch_file", "grep", "undo_last_patch"):
+        [done] = cells(name)
+        assert done.error is not None
+        assert done.error.type == "NameError"
+
+
+@needs_engine
 def test_a_container_is_labelled_with_its_run(nothing_left: None) -> None:
     seen: list[str] = []
 

@@ -363,7 +363,7 @@ def test_packages_are_importable_when_asked_for() -> None:
         cells("1", sandbox=ProcessSandbox(packages=("no_such_package",)))
 
 
-def test_the_environment_is_empty_and_descriptors_are_few() -> None:
+def test_rb44_a_process_of_its_own_has_no_environment_and_few_descriptors() -> None:
     code = "import os\n(sorted(os.environ), [f for f in os.listdir('/proc/self/fd')])"
     read, write = os.pipe()
     os.set_inheritable(read, True)
@@ -448,7 +448,7 @@ def test_lesson_33_binary_files_and_invalid_utf8(tmp_path: Path) -> None:
     assert [one.value for one in done] == ["(21, 3, b'\\xff\\xfe', 'abc')", "[2, 9, 16]"]
 
 
-def test_a_file_far_larger_than_memory_can_be_searched(tmp_path: Path) -> None:
+def test_rb62_a_file_far_larger_than_memory_can_be_searched(tmp_path: Path) -> None:
     path = tmp_path / "big.txt"
     line = "é line of text\n".encode()
     with path.open("wb") as stream:
