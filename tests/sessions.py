@@ -14,7 +14,7 @@ from rlm.sandbox.command import CommandSandbox
 from rlm.sandbox.docker import DockerSandbox
 from rlm.sandbox.process import ProcessSandbox
 
-__all__ = ["GUESTS", "LIMITS", "cells", "every_end", "every_guest", "lost"]
+__all__ = ["GUESTS", "LIMITS", "cells", "every_guest", "lost"]
 
 LIMITS = CellLimits(seconds=20, memory_mb=512)
 
@@ -25,18 +25,12 @@ GUESTS: Mapping[str, Callable[[], Sandbox]] = {
 }
 
 
-def _guests(at_once: set[str]) -> pytest.MarkDecorator:
-    marks = {"docker": [pytest.mark.docker]}
-    later = {kind: [] if kind in at_once else [pytest.mark.soak] for kind in GUESTS}
-    kinds = [pytest.param(kind, marks=marks.get(kind, []) + later[kind]) for kind in GUESTS]
-    return pytest.mark.parametrize("kind", kinds)
+_MARKS = {"docker": [pytest.mark.docker, pytest.mark.soak], "command": [pytest.mark.soak]}
 
-
-every_guest = _guests({"process"})
+every_guest = pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=_MARKS.get(kind, [])) for kind in GUESTS]
+)
 """Runs a test with `kind` in every sandbox whose sessions are guests; but one in the long run."""
-
-every_end = _guests({"process", "docker"})
-"""The same for what ends a session, which containers do their own way."""
 
 
 def cells(

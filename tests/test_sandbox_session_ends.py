@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sessions import LIMITS, cells, every_end, lost
+from sessions import LIMITS, cells, every_guest, lost
 
 from rlm.sandbox.base import CellLimits, OpenOptions
 from rlm.sandbox.process import ProcessSandbox
@@ -14,7 +14,7 @@ from rlm.sandbox.process import ProcessSandbox
 SOON = CellLimits(seconds=0.4, memory_mb=512)
 
 
-@every_end
+@every_guest
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
@@ -41,7 +41,7 @@ def test_lesson_29_an_end_is_told_in_one_sentence(kind: str, code: str, cause: s
     assert after.value == "('text', False)"
 
 
-@every_end
+@every_guest
 def test_lesson_27_what_holds_on_to_its_time_is_ended_by_force(kind: str) -> None:
     codes = (
         "import time\nwhile True:\n    try: time.sleep(9)\n    except BaseException: pass",
@@ -90,7 +90,7 @@ def test_signals_that_a_cell_takes_over_are_ours_again_in_the_next() -> None:
     assert (stopped.error.kind, after.value) == ("timeout", "1")
 
 
-@every_end
+@every_guest
 @pytest.mark.parametrize(
     "code",
     [
@@ -192,7 +192,7 @@ SUBMITS = [
 ]
 
 
-@every_end
+@every_guest
 @pytest.mark.parametrize("code", SUBMITS)
 def test_nothing_of_a_cell_runs_on_after_its_submit(kind: str, code: str) -> None:
     taken: list[Any] = []

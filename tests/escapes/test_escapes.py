@@ -56,10 +56,10 @@ def test_nothing_of_a_sample_gets_through_process_with_programs_and_command(kind
 @linux
 @pytest.mark.docker
 @pytest.mark.parametrize(
-    "number", [0, 1, *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, PARTS))]
+    "number", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, PARTS))]
 )
 def test_nothing_gets_through_docker(number: int) -> None:
-    """Half of the cases, and the others in the long run."""
+    """A quarter of the cases, and the others in the long run."""
     assert breaches("docker", sample(part(CASES, number), 0, SEED)) == {}
 
 
