@@ -31,6 +31,7 @@ def test_a_strand_ends_once_and_says_nothing_after() -> None:
         partial(asyncio.sleep, 0),
         print,
         lost.append,
+        Frames(),
     )
     strand.send({"t": "bind"}, (b"blob",))
     assert Frames().feed(b"".join(blob for _, blobs in sent for blob in blobs)) == [
@@ -47,7 +48,8 @@ def test_a_strand_ends_once_and_says_nothing_after() -> None:
 
 def test_who_sends_to_a_strand_waits_until_its_session_has_taken_it() -> None:
     async def main() -> None:
-        strand = Strand(3, lambda message, blobs: None, partial(asyncio.sleep, 0), print, print)
+        sent = partial(asyncio.sleep, 0)
+        strand = Strand(3, lambda message, blobs: None, sent, print, print, Frames())
         await strand.drained()
         strand.on_flow(full=True)
         waiting = asyncio.ensure_future(strand.drained())

@@ -301,3 +301,25 @@ def test_sessions_side_by_side_do_not_feel_each_others_end() -> None:
         assert found == [str(5 if number % 2 else number) for number in range(12)]
 
     asyncio.run(main())
+
+
+@every_guest
+def test_arguments_larger_than_a_session_may_send_are_an_error_in_the_cell(kind: str) -> None:
+    taken: list[Any] = []
+
+    async def take(value: Any) -> int:
+        taken.append(value)
+        return len(value)
+
+    cell = "kept = 5\ntake([0] * 600_000)"
+    told, went_on, fitted = cells(
+        cell,
+        "kept",
+        "take(list(range(100_000)))",
+        kind=kind,
+        functions={"take": take},
+        limits=CellLimits(seconds=20, memory_mb=64),
+    )
+    assert told.error is not None and told.error.kind == "error"
+    assert "too large to send: 600,0" in told.error.message
+    assert (went_on.value, fitted.value, len(taken)) == ("5", "100000", 1)

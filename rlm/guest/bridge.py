@@ -14,7 +14,7 @@ from typing import Any, Callable, Deque, Mapping, Sequence
 from . import errors
 from .interrupts import Shield
 from .values import Blobs, decode, encode
-from .wire import Frame, Frames, pack
+from .wire import Bounds, Frame, Frames, pack
 
 __all__ = ["Bridge", "Closed"]
 
@@ -45,7 +45,10 @@ class _Waiter:
 
 
 class Bridge:
-    """Speaks frames over two descriptors; `before_call` runs before each call to the host."""
+    """Speaks frames over two descriptors.
+
+    `before_call` runs before each call to the host, which takes no frame larger than `most`.
+    """
 
     def __init__(self, read_fd: int, write_fd: int, shield: Shield) -> None:
         self._read_fd = read_fd
@@ -58,6 +61,7 @@ class Bridge:
         self._commands = _Waiter()
         self._waiters: dict[int, _Waiter] = {}
         self._last_id = 0
+        self.most = Bounds()
         self.before_call: Callable[[], None] = lambda: None
         self.names: dict[int, str] = {}
         self.objects: dict[str, Any] = {}
@@ -71,7 +75,7 @@ class Bridge:
 
     def send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
         """Send one frame, whole, whoever else is sending."""
-        pieces = pack(message, blobs)
+        pieces = pack(message, blobs, self.most)
         with self._shield, self._writing:
             for piece in pieces:
                 view = memoryview(piece)

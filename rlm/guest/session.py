@@ -19,7 +19,7 @@ from .images import Gallery
 from .interrupts import Shield
 from .spool import Pump, Spool, Stream
 from .values import LARGE, Blobs, decode, encode
-from .wire import VERSION, WireError
+from .wire import VERSION, Bounds, WireError
 
 __all__ = ["BROKEN", "Session", "serve"]
 
@@ -126,6 +126,7 @@ class Session:
 
     def _bind(self, message: Mapping[str, Any], blob: bytes) -> None:
         names, bridge = message["functions"], self._bridge
+        bridge.most = Bounds(*message.get("most", ()))
         self._own_builtins()
         self._seed(message.get("seed", 0))
         place, own = self._openers

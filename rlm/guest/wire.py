@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import struct
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 __all__ = [
-    "MAX_BLOB", "MAX_JSON", "MOST_FDS", "VALUE_BYTES", "VERSION", "Frame", "Frames", "Message",
-    "WireError", "from_json", "pack", "to_json",
+    "MAX_BLOB", "MAX_JSON", "MOST_FDS", "VALUE_BYTES", "VERSION", "Bounds", "Frame", "Frames",
+    "Message", "WireError", "from_json", "pack", "to_json",
 ]  # fmt: skip
 
 VERSION = 1
@@ -21,13 +21,14 @@ MAX_BLOB = 4 * 1024 * 1024 * 1024
 MOST_FDS = 64
 """Descriptors that travel with one piece of a frame; more go with the next."""
 
-VALUE_BYTES = 64
-"""What a value of JSON takes at least once it is read, however short it was: an empty list."""
+VALUE_BYTES = 128
+"""What a value of JSON takes to read, however short it was: an empty list, and its copy."""
+_FEW = 500
+"""Values that are not worth counting exactly."""
 
 _APART = 1024 * 1024
 """Bytes beside the JSON above which they are collected in a buffer of their own."""
 
-_FEW = 100_000
 _NO_MARKS = bytes(set(range(256)) - set(b'"[{,'))
 _TEXT = re.compile(rb'"[^"]*"?')
 
@@ -38,6 +39,17 @@ _decode = json.JSONDecoder().decode
 
 class WireError(ValueError):
     """What came over the wire is not what the protocol allows."""
+
+
+class Bounds(NamedTuple):
+    """The most that one frame may have: bytes of JSON, bytes beside it, values in its JSON."""
+
+    json: int = MAX_JSON
+    blob: int = MAX_BLOB
+    values: int = MAX_JSON
+
+
+_LARGEST = Bounds()
 
 
 class Message(Dict[str, Any]):
@@ -59,29 +71,31 @@ def from_json(data: Any) -> Any:
     return _decode(str(data, "utf-8", "surrogatepass"))
 
 
-def pack(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
-    """Return the pieces of one frame, in the order to send them."""
+def pack(
+    message: dict[str, Any], blobs: Sequence[bytes] = (), most: Bounds = _LARGEST
+) -> list[bytes]:
+    """Return the pieces of one frame, in the order to send them; WireError for one too large."""
     body = to_json(message)
     beside = sum(map(len, blobs))
-    if len(body) > MAX_JSON or beside > MAX_BLOB:
-        raise WireError(f"too large to send: {len(body):,} bytes of JSON, {beside:,} beside it")
+    for count, bound, what in (
+        (len(body), most.json, "bytes of JSON"),
+        (beside, most.blob, "bytes beside its JSON"),
+        (_values(body, most.values), most.values, "values"),
+    ):
+        if count > bound:
+            raise WireError(f"too large to send: {count:,} {what}, and {bound:,} are the most")
     return [_HEAD.pack(len(body), beside) + body, *blobs]
 
 
 class Frames:
     """Cuts a stream of bytes into frames, without any I/O.
 
-    `max_json` and `max_blob` bound the bytes of one, `max_values` the values in its JSON.
     What lies beside the JSON of a large frame is collected apart and handed over as a `bytearray`,
     so that it is there only once.
     """
 
-    def __init__(
-        self, max_json: int = MAX_JSON, max_blob: int = MAX_BLOB, max_values: int = MAX_JSON
-    ) -> None:
-        self._max_json = max_json
-        self._max_values = max_values
-        self._max_blob = max_blob
+    def __init__(self, most: Bounds = _LARGEST) -> None:
+        self._most = most
         self._buffer = bytearray()
         self._message = Message()
         self._blob: Any = bytearray()
@@ -108,7 +122,7 @@ class Frames:
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             json_size, blob_size = _HEAD.unpack_from(self._buffer)
-            if json_size > self._max_json or blob_size > self._max_blob:
+            if json_size > self._most.json or blob_size > self._most.blob:
                 raise WireError(f"a frame claims {json_size:,} + {blob_size:,} bytes")
             middle = _HEAD.size + json_size
             end = middle + blob_size
@@ -140,15 +154,15 @@ class Frames:
 
     def _read(self, end: int) -> Message:
         body = self._buffer[_HEAD.size : end]
-        values = _values(body, self._max_values)
-        if values > self._max_values:
-            raise WireError(f"a frame has {values:,} values, and may have {self._max_values:,}")
+        values = _values(body, self._most.values)
+        if values > self._most.values:
+            raise WireError(f"a frame has {values:,} values, and may have {self._most.values:,}")
         message = _message(body)
         message.size = len(body) + VALUE_BYTES * values
         return message
 
 
-def _values(body: bytearray, most: int) -> int:
+def _values(body: bytes | bytearray, most: int) -> int:
     """Return how many values JSON has, twice too many at most, as far as that is up to `most`.
 
     Of JSON that has few, marks in its texts are counted, too.

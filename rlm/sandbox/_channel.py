@@ -12,13 +12,31 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rlm.guest.wire import MAX_JSON, MOST_FDS, VALUE_BYTES, Frame, Frames, WireError, pack
+from rlm.guest.relay import CHUNK
+from rlm.guest.wire import MAX_JSON, MOST_FDS, VALUE_BYTES, Bounds, Frame, WireError, pack
 
-__all__ = ["Channel", "Cutter", "Line", "OnFrame", "OnLost", "frames_of", "most_from_guest"]
+__all__ = [
+    "FROM_RELAY",
+    "FROM_ZYGOTE",
+    "Channel",
+    "Cutter",
+    "Line",
+    "OnFrame",
+    "OnLost",
+    "bounds_of",
+]
 
 _CHUNK = 256 * 1024
 _MOST_BYTES = 1024 * 1024 * 1024
 _MOST_VALUES = 4_000_000
+_JSON_COPIES = 8
+"""How many times its own size JSON may take while it is read."""
+
+FROM_ZYGOTE = Bounds(MAX_JSON, CHUNK, 100_000)
+"""What a frame of a zygote has at most: the last words of a session."""
+
+FROM_RELAY = Bounds(1024 * 1024, CHUNK, 1000)
+"""What a frame of a relay has at most: a piece of another stream."""
 
 OnFrame = Callable[[Frame], None]
 OnLost = Callable[[str], None]
@@ -32,15 +50,11 @@ class Cutter(Protocol):
         ...
 
 
-def most_from_guest(memory_mb: int | None) -> int:
-    """Return how many bytes the host holds for a guest at most: as many as the guest may have."""
-    return _MOST_BYTES if memory_mb is None else min(_MOST_BYTES, memory_mb << 20)
-
-
-def frames_of(memory_mb: int | None) -> Frames:
-    """Return what cuts the frames of a guest: none of them is larger than the memory it has."""
-    most = most_from_guest(memory_mb)
-    return Frames(min(MAX_JSON, most), most, min(_MOST_VALUES, most // VALUE_BYTES))
+def bounds_of(memory_mb: int | None) -> Bounds:
+    """Return what a frame of a guest has at most: reading it takes no more than that guest has."""
+    most = _MOST_BYTES if memory_mb is None else min(_MOST_BYTES, memory_mb << 20)
+    json = min(MAX_JSON, most // _JSON_COPIES)
+    return Bounds(json, most, min(_MOST_VALUES, most // VALUE_BYTES))
 
 
 class Line(ABC):
@@ -50,10 +64,10 @@ class Line(ABC):
     broken the protocol, with the reason; not after `close`.
     """
 
-    def __init__(self, on_frame: OnFrame, on_lost: OnLost, frames: Cutter | None = None) -> None:
+    def __init__(self, on_frame: OnFrame, on_lost: OnLost, frames: Cutter) -> None:
         self._on_frame = on_frame
         self._on_lost = on_lost
-        self._frames = frames_of(None) if frames is None else frames
+        self._frames = frames
         self._open = True
 
     @abstractmethod
@@ -98,7 +112,7 @@ class Channel(Line):
         sock: socket.socket,
         on_frame: OnFrame,
         on_lost: OnLost,
-        frames: Cutter | None = None,
+        frames: Cutter,
     ) -> None:
         super().__init__(on_frame, on_lost, frames)
         sock.setblocking(False)

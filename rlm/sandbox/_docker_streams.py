@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from rlm.guest.relay import CHUNK
-from rlm.guest.wire import MAX_JSON, Frame, Frames, WireError
+from rlm.guest.wire import Frame, Frames, WireError
+from rlm.sandbox._channel import FROM_RELAY
 
 __all__ = ["Attached"]
 
@@ -21,7 +21,7 @@ class Attached:
     """
 
     def __init__(self) -> None:
-        self._frames = Frames(MAX_JSON, CHUNK)
+        self._frames = Frames(FROM_RELAY)
         self._buffer = bytearray()
         self.complaints = b""
 

@@ -12,7 +12,7 @@ from rlm.errors import RLMError, RunError, SandboxError, ToolError
 from rlm.guest.session import BROKEN
 from rlm.guest.values import Blobs, decode, encode
 from rlm.guest.wire import VERSION, Frame, Message, WireError
-from rlm.sandbox._channel import Line, most_from_guest
+from rlm.sandbox._channel import Line
 from rlm.sandbox._clock import CellClock
 from rlm.sandbox._inputs import VariableBlobs
 from rlm.sandbox._said import execution, lost
@@ -50,6 +50,7 @@ class Live:
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._answering = 0
         self._held = 0
+        self._sending = asyncio.Lock()
         self._clock = CellClock(self._loop, limits.seconds, self._time_is_up)
         self._waiting: asyncio.Future[Any] | None = None
         self._interrupting: asyncio.Task[None] | None = None
@@ -68,7 +69,7 @@ class Live:
         self._line = self._life.line
         self._waiting = self._loop.create_future()
         self._life.gone.add_done_callback(lambda gone: self._on_lost(""))
-        self._line.send(message, blobs.pieces)
+        self._line.send({**message, "most": self._zygote.bounds}, blobs.pieces)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 ready = await self._waiting
@@ -184,14 +185,14 @@ class Live:
         number, name = message["id"], message["name"]
         if type(number) is not int or number in self._calls or len(self._calls) >= _MOST_CALLS:
             raise WireError("a call without a number of its own, or too many calls at once")
+        size = message.size + len(blob)
+        if self._calls and self._held + size > self._zygote.bounds.blob:
+            raise WireError("its calls that wait for an answer hold too much")
         args, kwargs = (
             decode(message[part], blob, self._names, record=_fields) for part in ("args", "kwargs")
         )
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise WireError("a call without arguments")
-        size = message.size + len(blob)
-        if self._calls and self._held + size > most_from_guest(self._limits.memory_mb):
-            raise WireError("its calls that wait for an answer hold too much")
         self._held += size
         task = self._loop.create_task(self._answer(number, name, args, kwargs))
         task.add_done_callback(partial(self._let_go, size))
@@ -203,25 +204,38 @@ class Live:
     async def _answer(
         self, number: int, name: Any, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
-        blobs = Blobs()
-        answer: dict[str, Any] = {"t": "answer", "id": number}
-        assert self._line is not None
+        line = self._line
+        assert line is not None
         try:
-            await self._line.drained()  # who reads no answers gets no more of them, nor time
+            await line.drained()  # who reads no answers gets no more of them, nor time
             if self.lost:
                 return
-            answer["value"] = encode(await self._timeless(name, args, kwargs), blobs)
-        except RLMError as error:
-            answer["error"] = _told(error)
-        except Exception as error:
-            answer["error"] = _told(ToolError(f"{name}: {type(error).__name__}: {error}"))
+            outcome = await self._outcome(name, args, kwargs)
+            async with self._sending:  # of many answers, one at a time waits to be taken
+                await line.drained()
+                self._send(line, {"t": "answer", "id": number, **outcome}, name)
         finally:
             del self._calls[number]
+
+    async def _outcome(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return what came of a call: its `value`, or the `error` to raise in the cell."""
         try:
-            self._line.send(answer, blobs.pieces if "value" in answer else ())
-        except WireError as error:  # nothing of it was sent
-            told = _told(ToolError(f"{name}: {error}"))
-            self._line.send({"t": "answer", "id": number, "error": told})
+            return {"value": await self._timeless(name, args, kwargs)}
+        except RLMError as error:
+            return {"error": _told(error)}
+        except Exception as error:
+            return {"error": _told(ToolError(f"{name}: {type(error).__name__}: {error}"))}
+
+    def _send(self, line: Line, answer: dict[str, Any], name: Any) -> None:
+        """Send an answer, or say why its value cannot be sent."""
+        blobs = Blobs()
+        try:
+            if "value" in answer:
+                answer["value"] = encode(answer["value"], blobs)
+            line.send(answer, blobs.pieces)
+        except Exception as error:  # of foreign objects; nothing of it was sent
+            told = _told(ToolError(f"{name}: {type(error).__name__}: {error}"))
+            line.send({"t": "answer", "id": answer["id"], "error": told})
 
     async def _timeless(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a function while the clock of the cell stands still."""

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rlm.guest.relay import CHUNK
-from rlm.guest.wire import MAX_JSON, VERSION, Frame, Frames, WireError, pack
-from rlm.sandbox._channel import Channel, Cutter, Line, OnFrame, OnLost, frames_of
+from rlm.guest.wire import VERSION, Frame, Frames, WireError, pack
+from rlm.sandbox._channel import FROM_RELAY, FROM_ZYGOTE, Channel, Cutter, Line, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._zygote import Life, Zygote
 
@@ -27,17 +27,15 @@ Sent = Callable[[], Awaitable[None]]
 class RelayedZygote(Zygote):
     """A zygote that a relay serves; how its stream is had, and ended, is for its kinds.
 
-    `_options` is the zygote's `bind` message without what only this class knows; it is read once
-    the stream is there. `_cutter` takes the frames out of that; `_code` is how the zygote ended,
-    where the relay could still say so.
+    `_options` are read once the stream is there. `_cutter` takes the frames out of that; `_code` is
+    how the zygote ended, where the relay could still say so.
     """
 
     def __init__(self, options: Mapping[str, Any], cutter: Cutter | None = None) -> None:
-        super().__init__()
-        self._options = dict(options)
-        self._cutter = cutter
+        super().__init__(options)
+        self._cutter = cutter or Frames(FROM_RELAY)
         self._channel: Channel | None = None
-        self._said = Frames(MAX_JSON, CHUNK)
+        self._said = Frames(FROM_ZYGOTE)
         self._strands: dict[int, Strand] = {}
         self._sending = asyncio.Lock()
         self._staged: Staged | None = None
@@ -94,7 +92,7 @@ class RelayedZygote(Zygote):
                 self._send({"t": "end", "id": number})
                 raise
             strand = self._strands[number] = Strand(
-                number, self._send, self._sent, on_frame, on_lost, self._frames_of_session()
+                number, self._send, self._sent, on_frame, on_lost, Frames(self.bounds)
             )
             message = {"t": "open", "id": number, "fds": 1 + len(fds)}
             self._send_to_zygote(pack(message), passing=True)
@@ -118,9 +116,6 @@ class RelayedZygote(Zygote):
     def _send(self, message: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
         if self._channel is not None:
             self._channel.send(message, blobs)
-
-    def _frames_of_session(self) -> Frames:
-        return frames_of(self._options["memory_mb"])
 
     async def _sent(self) -> None:
         if self._channel is not None:
@@ -190,7 +185,7 @@ class Strand(Line):
         sent: Sent,
         on_frame: OnFrame,
         on_lost: OnLost,
-        frames: Frames | None = None,
+        frames: Cutter,
     ) -> None:
         super().__init__(on_frame, on_lost, frames)
         self._number = number

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm.errors import SandboxError
-from rlm.guest.wire import Frame
-from rlm.sandbox._channel import Line, OnFrame, OnLost
+from rlm.guest.wire import Bounds, Frame
+from rlm.sandbox._channel import Line, OnFrame, OnLost, bounds_of
 
 __all__ = ["START_SECONDS", "Life", "Zygote"]
 
@@ -38,11 +38,13 @@ class Life:
 class Zygote(ABC):
     """A zygote and what it has said; how it is started and told things is for its kinds.
 
-    `facts` are what confines its sessions, once it has started; `files` are those among its inputs,
-    by their references in a guest.
+    `_options` is its `bind` message without what only its kind knows. `facts` are what confines its
+    sessions, once it has started; `files` are those among its inputs, by their references in a
+    guest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = dict(options)
         self._lives: dict[int, Life] = {}
         self._last = 0
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -50,6 +52,11 @@ class Zygote(ABC):
         self.facts: dict[str, Any] = {}
         self.files: Mapping[str, Any] = {}
         self.alive = False
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a frame of a session has at most."""
+        return bounds_of(self._options["memory_mb"])
 
     async def start(self, inputs: Mapping[str, Any]) -> None:
         """Start it and load the inputs; SandboxError when it cannot be had."""

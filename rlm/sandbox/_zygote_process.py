@@ -17,8 +17,8 @@ from typing import Any
 
 import rlm.guest
 from rlm.errors import SandboxError
-from rlm.guest.wire import VERSION
-from rlm.sandbox._channel import Channel, OnFrame, OnLost, frames_of
+from rlm.guest.wire import VERSION, Frames
+from rlm.sandbox._channel import FROM_ZYGOTE, Channel, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._scratch import private_folder, sweep_once
 from rlm.sandbox._seatbelt import held
@@ -41,11 +41,10 @@ _ENVIRONMENT = {
 
 
 class ProcessZygote(Zygote):
-    """A zygote of this machine. `options` is its `bind` message without what only it knows."""
+    """A zygote of this machine."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._options = options
+        super().__init__(options)
         self._scratch = private_folder()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._staged: Staged | None = None
@@ -55,7 +54,7 @@ class ProcessZygote(Zygote):
     async def _start(self, inputs: Mapping[str, Any]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self._channel = Channel(ours, self._on_frame, self._on_lost)
+            self._channel = Channel(ours, self._on_frame, self._on_lost, Frames(FROM_ZYGOTE))
             self._process = self._spawn(theirs.fileno())
         self.alive = True
         self._staged = await asyncio.to_thread(Staged, inputs)
@@ -72,8 +71,7 @@ class ProcessZygote(Zygote):
         """Fork a session, to which these descriptors go; they stay the caller's."""
         assert self._channel is not None
         ours, theirs = socket.socketpair()
-        frames = frames_of(self._options["memory_mb"])
-        life = self._born(Channel(ours, on_frame, on_lost, frames))
+        life = self._born(Channel(ours, on_frame, on_lost, Frames(self.bounds)))
         with theirs:
             passed = [theirs.fileno(), *fds]
             self._channel.send({"t": "open", "id": life.number, "fds": len(passed)}, (), passed)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .case import Case, from_path, sample, tables, to_json
+from .said import SHARED
 from .world import ENVIRONMENT
 
 __all__ = ["controlled", "main", "tried"]
@@ -24,9 +25,18 @@ def controlled(cases: Sequence[Case]) -> dict[str, list[str]]:
 
 
 def tried(kind: str, cases: Sequence[Case]) -> dict[str, list[str]]:
-    """Return what harm each case does in places of this kind."""
-    told = to_json(cases)
-    return _answer([sys.executable, "-m", f"{__package__}.trying", kind], told)
+    """Return what harm each case does in places of this kind.
+
+    A host has one memory and one time for all cases that run beside each other: one that only these
+    tell of is tried once more, alone.
+    """
+    command = [sys.executable, "-m", f"{__package__}.trying", kind]
+    found = _answer(command, to_json(cases))
+    for one in cases:
+        harms = found.get(one.name)
+        if harms and all(harm.startswith(SHARED) for harm in harms):
+            found |= _answer(command, to_json([one]))
+    return found
 
 
 def _answer(command: Sequence[str], told: str) -> dict[str, list[str]]:

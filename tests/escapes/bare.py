@@ -99,8 +99,8 @@ class _Bare:
         self._one = one
         self._world = World()
         self._offered = Offered()
-        self._offered["known"] = lambda *args, **named: self._offered.calls.append(args)
-        self._offered["submit"] = lambda *args, **named: self._offered.calls.append(named)
+        self._offered["known"] = lambda *args, **named: self._offered.take(args)
+        self._offered["submit"] = lambda *args, **named: self._offered.take(named)
         self._scratch = os.path.join(self._world.folder, "scratch")
         os.mkdir(self._scratch)
         self._modules = os.path.join(self._scratch, "modules")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -28,7 +29,7 @@ class NaiveHost:
         line.settimeout(0.5)
         self._offered = offered
         self._buffer = bytearray()
-        self._base = _resident()
+        self._base = _peak()
         self.output = {"stdout": "", "stderr": ""}
         self.harms: list[str] = []
         self._grown = False
@@ -67,9 +68,7 @@ class NaiveHost:
         data = self._line.recv(1 << 18)
         self._silent = not data
         self._buffer += data
-        if not self._grown and _resident() - self._base > _GROWN_MB:
-            self._grown = True
-            self.harms.append("the host's memory grew")
+        self._weigh()
         while len(self._buffer) >= _HEAD.size:
             size, beside = _HEAD.unpack_from(self._buffer)
             end = _HEAD.size + size + beside
@@ -78,6 +77,12 @@ class NaiveHost:
             message = json.loads(bytes(self._buffer[_HEAD.size : _HEAD.size + size]))
             del self._buffer[:end]
             self._take(message)
+            self._weigh()
+
+    def _weigh(self) -> None:
+        if not self._grown and _peak() - self._base > _GROWN_MB:
+            self._grown = True
+            self.harms.append("the host's memory grew")
 
     def _take(self, message: Any) -> None:
         kind = message["t"]
@@ -125,6 +130,6 @@ def _rebuilt(value: Any) -> Any:
     return made
 
 
-def _resident() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) >> 8
+def _peak() -> int:
+    """Return the most mebibytes that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

@@ -19,7 +19,7 @@ from rlm.sandbox.base import CellLimits, Execution, OpenOptions, Place, Sandbox,
 
 from .case import Case
 from .kinds import Kind
-from .said import Offered, malformed
+from .said import SHARED, Offered, malformed
 from .sight import shown_and_kept
 from .world import World
 
@@ -128,8 +128,8 @@ class _Group:
             harms += await self._aftermath(said)
         finally:
             stood = await heart.stop()
-        harms += [f"the host stood still for {stood:.0f} s"] if stood > _STILL else []
-        harms += ["the host's memory grew"] if _peak() - peak > _GROWN_MB else []
+        harms += [f"{SHARED[0]} for {stood:.0f} s"] if stood > _STILL else []
+        harms += [SHARED[1]] if _peak() - peak > _GROWN_MB else []
         return list(dict.fromkeys(harms))
 
     async def _cell(self, place: Place, code: str, one: Case) -> tuple[str, list[str]]:
@@ -162,7 +162,7 @@ class _Group:
     async def _aftermath(self, said: str) -> list[str]:
         harms = await self._works()
         await asyncio.sleep(0)
-        harms += self._world.harms(said + _seen(self._offered.calls)) + self._offered.harms()
+        harms += self._world.harms(said + self._offered.heard) + self._offered.harms()
         alive = self._world.left_alive()
         return harms + alive
 
@@ -187,11 +187,11 @@ class _Group:
         return harms
 
     async def _known(self, *args: Any, **named: Any) -> str:
-        self._offered.calls.append((args, named))
+        self._offered.take(args, named)
         return "known"
 
     async def _submit(self, *args: Any, **named: Any) -> None:
-        self._offered.calls.append((args, named))
+        self._offered.take(args, named)
 
 
 async def _timed(session: Session, code: str, seconds: float) -> tuple[Execution | None, list[str]]:
@@ -211,14 +211,6 @@ async def _answers(session: Session) -> list[str]:
         if after.value == "2":
             return []
     return ["the session does not answer afterwards"]
-
-
-def _seen(calls: list[Any]) -> str:
-    """Return what arrived in calls, as text; what cannot be text is told as malformed elsewhere."""
-    try:
-        return repr(calls)
-    except (ValueError, RecursionError):
-        return ""
 
 
 class _Heart:

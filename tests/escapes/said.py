@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Offered", "Said", "malformed"]
+__all__ = ["SHARED", "Offered", "Said", "malformed"]
 
 _PLAIN = (str, int, float, bool, bytes, type(None))
 _MOST = 5 * 1024 * 1024
+
+
+SHARED = ("the host stood still", "the host's memory grew")
+"""How the harms begin that a case may have from those beside it."""
 
 
 @dataclass
@@ -32,15 +36,22 @@ class Said:
 class Offered(dict[str, Any]):
     """The functions that a host offers to cells; `hidden` is there, and not offered.
 
-    `calls` are the arguments that arrived, `bill` is what the run has spent.
+    `heard` is what arrived, as text, as far as it is not long; `bill` is what the run has spent.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[Any] = []
+        self.heard = ""
+        self._odd: list[str] = []
         self.bill = 1.0
         self.revealed: list[str] = []
         self.answered: dict[str, int] = {}
+
+    def take(self, *arguments: Any) -> None:
+        """Look at the arguments of a call, and let go of them."""
+        self._odd += [why] if (why := _odd(arguments)) else []
+        if len(self.heard) < _MOST:
+            self.heard += _text(arguments)[:_MOST]
 
     def hidden(self, *args: Any, **named: Any) -> str:
         """Be what no cell may call."""
@@ -54,9 +65,17 @@ class Offered(dict[str, Any]):
             found.append("a function of the host that is not offered was called")
         if self.bill != 1.0:
             found.append("the bill was changed")
-        found += [f"the host took {why}" for one in self.calls if (why := _odd(one))]
-        self.calls, self.revealed, self.bill = [], [], 1.0
+        found += [f"the host took {why}" for why in self._odd]
+        self.heard, self._odd, self.revealed, self.bill = "", [], [], 1.0
         return list(dict.fromkeys(found))
+
+
+def _text(arguments: Any) -> str:
+    """Return what arrived in a call as text; what cannot be text is told as malformed elsewhere."""
+    try:
+        return repr(arguments)
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _odd(value: Any, depth: int = 0) -> str:

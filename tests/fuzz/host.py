@@ -78,7 +78,7 @@ class Memory(Line):
     """A line whose other side is the test; `sent` are the messages for the guest."""
 
     def __init__(self, on_frame: OnFrame, on_lost: OnLost, frames: Cutter | None = None) -> None:
-        super().__init__(on_frame, on_lost, frames)
+        super().__init__(on_frame, on_lost, frames or Frames())
         self.sent: list[dict[str, Any]] = []
 
     @property
@@ -102,13 +102,13 @@ class Paper(Zygote):
     """A zygote that is obedient and has no processes; `control` is what it may say more."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({"memory_mb": LIMITS.memory_mb})
         self.alive = True
         self.born: list[Life] = []
         self.control = Memory(self._on_frame, lambda reason: self._bury())
 
     async def open(self, on_frame: OnFrame, on_lost: OnLost, fds: Sequence[int]) -> Life:
-        life = self._born(Memory(on_frame, on_lost))
+        life = self._born(Memory(on_frame, on_lost, Frames(self.bounds)))
         self.born.append(life)
         return life
 

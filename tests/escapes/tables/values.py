@@ -26,7 +26,38 @@ def _hands(name: str, made: str, raw: str, seconds: float = 10.0) -> Case:
     return case(name, text + _TWICE.format(raw), seconds=seconds)
 
 
+def _wide(name: str, message: str, piece: str, megabytes: int, times: int = 1) -> Case:
+    """Make a case that sends a message whose list has this piece again and again."""
+    return case(
+        name,
+        f"""
+piece = {piece} * (349525 // len({piece}) * 3)
+for number in range({times}):
+    message = {message}
+    first, last = json.dumps(message).encode().split(b'[]')
+    size = len(first) + len(last) + {megabytes} * len(piece) + 3
+    say(struct.pack('!IQ', size, 0), first, b'[', *[piece] * {megabytes}, b'0]', last)
+time.sleep(0.3)
+""",
+        memory_mb=64,
+    )
+
+
+_CALL = "{'t': 'call', 'id': 1000 + number, 'name': 'known', 'kwargs': {}, 'args': []}"
+_OUTPUT = "{'t': 'output', 'stream': 'stdout', 'text': 'x', 'more': []}"
+_DONE = (
+    "{'t': 'done', 'n': 2, 'stdout': '', 'stderr': '', 'stdout_chars': 0, 'stderr_chars': 0,"
+    " 'value': None, 'error': None, 'variables': {}, 'files': []}"
+)
+
+
 CASES = (
+    _wide("sends_millions_of_empty_lists", _CALL, "b'[],'", 20),
+    _wide("sends_millions_of_empty_tables", _CALL, "b'{},'", 20),
+    _wide("sends_millions_of_numbers", _CALL, "b'0,'", 30),
+    _wide("ends_its_cell_with_millions_of_lists", _DONE, "b'[],'", 40),
+    _wide("prints_beside_millions_of_lists", _OUTPUT, "b'[],'", 40, times=3),
+    _wide("calls_with_much_text_in_json", _CALL, "b'\"' + b'x' * 5000 + b'\",'", 60, times=5),
     _hands(
         "hands_over_a_huge_number", "value = 1 << 8_000_000", "{'$': 'int', 'v': 'f' * 1000000}"
     ),
