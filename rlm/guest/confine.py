@@ -26,6 +26,7 @@ _PDEATHSIG, _DUMPABLE, _CAPBSET_DROP, _SUBREAPER, _NO_NEW_PRIVS, _AMBIENT = 1, 4
 _CLEAR_AMBIENT = 4
 _CAPABILITIES_VERSION = 0x20080522
 _ARENA_MAX = -8
+_STACK = 8 << 20
 _ROOM = 512 << 20
 """Address space beside what data may take: libraries that are mapped, what is only reserved."""
 
@@ -104,6 +105,7 @@ def limits(memory_mb: int | None, file_mb: int, cpu_seconds: int | None, files: 
     _lower(resource.RLIMIT_FSIZE, file_mb << 20)
     _lower(resource.RLIMIT_NOFILE, files)
     _lower(resource.RLIMIT_MEMLOCK, 0)
+    _lower(resource.RLIMIT_STACK, _STACK)  # it counts as no data
     if cpu_seconds is not None:
         _lower(resource.RLIMIT_CPU, cpu_seconds, 1)
     if memory_mb is not None:

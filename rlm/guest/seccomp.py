@@ -1,4 +1,4 @@
-"""Which system calls a guest is refused, by seccomp; Linux on x86-64 and arm64."""
+"""Which system calls a guest may make, by seccomp; Linux on x86-64 and arm64."""
 
 from __future__ import annotations
 
@@ -8,61 +8,10 @@ import struct
 import sys
 from typing import Any, Iterable, Sequence
 
+from .syscalls import FREE, NEVER, NEWEST, NUMBERS
+
 __all__ = ["install", "of_place", "of_session"]
 
-_NUMBERS = {  # name: (x86-64, arm64), from the kernel's own tables
-    # what reaches other processes
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440), "process_mrelease": (448, 448), "kcmp": (312, 272),
-    "pidfd_getfd": (438, 438), "migrate_pages": (256, 238), "move_pages": (279, 239),
-    "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119),
-    "sched_setparam": (142, 118), "sched_setattr": (314, 274), "setpriority": (141, 140),
-    "ioprio_set": (251, 30),
-    # what reaches the machine
-    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
-    "setns": (308, 268), "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430),
-    "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
-    "mount_setattr": (442, 442), "open_by_handle_at": (304, 265),
-    "name_to_handle_at": (303, 264), "init_module": (175, 105), "finit_module": (313, 273),
-    "delete_module": (176, 106), "kexec_load": (246, 104), "kexec_file_load": (320, 294),
-    "reboot": (169, 142), "swapon": (167, 224), "swapoff": (168, 225), "quotactl": (179, 60),
-    "quotactl_fd": (443, 443), "syslog": (103, 116), "acct": (163, 89),
-    "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171),
-    "clock_adjtime": (305, 266), "sethostname": (170, 161), "setdomainname": (171, 162),
-    "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None),
-    "vhangup": (153, 58), "lookup_dcookie": (212, 18), "nfsservctl": (180, 42),
-    "uselib": (134, None), "_sysctl": (156, None), "sysfs": (139, None), "ustat": (136, None),
-    "personality": (135, 92),
-    # parts of the kernel that no cell needs, and that had many holes
-    "bpf": (321, 280), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
-    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "inotify_init": (253, None),
-    "inotify_init1": (294, 26), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
-    # requests of which the whole machine has so many
-    "io_setup": (206, 0), "io_destroy": (207, 1), "io_submit": (209, 2), "io_cancel": (210, 3),
-    "io_getevents": (208, 4), "io_pgetevents": (333, 292),
-    # memory that no limit of a process counts
-    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
-    "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
-    # what sessions may, or may in part
-    "socket": (41, 198), "socketpair": (53, 199), "unshare": (272, 97),
-    "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
-    "fork": (57, None), "vfork": (58, None), "clone": (56, 220), "clone3": (435, 435),
-    "execve": (59, 221), "execveat": (322, 281), "mmap": (9, 222), "prctl": (157, 167),
-    "fcntl": (72, 25), "ioctl": (16, 29), "flock": (73, 32), "sync": (162, 81),
-    "syncfs": (306, 267), "prlimit64": (302, 261), "setsockopt": (54, 208),
-    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
-    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
-    "utimensat": (280, 88), "chown": (92, None), "lchown": (94, None), "fchown": (93, 55),
-    "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
-    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
-    "setxattrat": (463, 463), "removexattrat": (466, 466), "file_setattr": (469, 469),
-}  # fmt: skip
-_NEWEST = 469
-"""The last call that this table knows of: newer ones are refused as unknown."""
-
-_NEVER = tuple(_NUMBERS)[: tuple(_NUMBERS).index("memfd_create")]
 _UNCOUNTED = ("memfd_create", "memfd_secret", "shmget", "shmat", "semget", "msgget", "mq_open")
 _OWNERS = ("chown", "lchown", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr",
            "removexattr", "lremovexattr", "fremovexattr", "setxattrat", "removexattrat",
@@ -71,13 +20,18 @@ _MODES_AND_TIMES = ("chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes
                     "utimensat")  # fmt: skip
 _SIGNALS = ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo")
 _OTHER_SIGNALS = ("tkill", "pidfd_open", "pidfd_send_signal")
+_TO_DISK = ("flock", "sync", "syncfs", "fsync", "fdatasync", "msync", "sync_file_range",
+            "fadvise64", "readahead")  # fmt: skip
+"""What makes the machine work, and nothing of a session safer: its files are in memory."""
+_STARTS = ("fork", "vfork", "clone", "execve", "execveat")
 
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _EPERM, _ENOTTY, _ENOSYS, _EAFNOSUPPORT = 1, 25, 38, 97
 _THREAD, _NAMESPACES = 0x00010000, 0x7E020080
-_INTERNET = (2, 10)
-_SHARED, _ANONYMOUS = 0x01, 0x20
+_INTERNET, _UNIX = (2, 10), 1
+_STREAM, _SEQUENCE = 1, 5
+_SHARED, _ANONYMOUS, _GROWS_DOWN = 0x01, 0x20, 0x100
 _DESCRIPTOR_CALLS = (0, 1, 2, 3, 5, 9, 11, 36, 1030, 1032, 1033, 1034)
 """What `fcntl` may do: duplicate, look, seal. Not: signals to an owner, leases, sizes of pipes."""
 _FLAGS = 4
@@ -89,7 +43,8 @@ _LOOKS = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """What `ioctl` may do: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
 _OWN = 0x7A5A5A5A
 """Stands for the number of the process that installs a filter: no process has so high a one."""
-_LIFE = (1, 4, 36)  # PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER
+_PROCESS_CALLS = (2, 3, 15, 16, 21, 23, 29, 30, 38, 39, 41, 42, 51, 55, 56, 0x53564D41)
+"""What `prctl` may do: look at a process, name it and its memory, slow its timers, gain less."""
 
 _LOAD, _EQUAL, _ABOVE, _AT_LEAST, _ANY_BIT, _AND, _RETURN = (
     0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x06,
@@ -102,7 +57,7 @@ _libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else N
 
 def of_place(network: bool) -> bytes:
     """Return the filter of a zygote and all that it starts; `network` leaves internet sockets."""
-    program = _op(_ABOVE, 0, 1, _NEWEST) + _fail(_ENOSYS) + _refuse(_NEVER)
+    program = _op(_ABOVE, 0, 1, NEWEST) + _fail(_ENOSYS) + _refuse(NEVER)
     program += _when("clone", 0, _ANY_BIT, [_NAMESPACES])
     program += _refuse(["clone3"], _ENOSYS)  # its flags cannot be seen here; libc does without
     program += _unless("prlimit64", 0, [0], _EPERM)  # limits of others are theirs
@@ -112,13 +67,15 @@ def of_place(network: bool) -> bytes:
 def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
     """Return the filter of sessions whose zygote is `parent`, for `install` in each of them.
 
-    Without `processes` it starts nothing but threads. With `fenced` it also changes no file's
-    mode, times or owner, which Landlock leaves open.
+    A call that is not known here is one that the kernel does not have. Without `processes` it
+    starts nothing but threads. With `fenced` it also changes no file's mode, times or owner, which
+    Landlock leaves open.
     """
     program = _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
-    program += _when("prctl", 0, _EQUAL, _LIFE) + _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
+    program += _unless("prctl", 0, _PROCESS_CALLS, _EPERM)
+    program += _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
     program += _only_harmless_fcntl() + _unless("ioctl", 1, _LOOKS, _ENOTTY)
-    program += _refuse(["flock", "sync", "syncfs"], 0) + _no_shared_memory()
+    program += _refuse(_TO_DISK, 0) + _only_counted_memory() + _only_streams()
     if processes:
         for name in _SIGNALS:
             program += _when(name, 0, _EQUAL, [parent], _op(_AT_LEAST, 0, 1, 1 << 31))
@@ -128,8 +85,7 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
         program += _refuse(["fork", "vfork", "execve", "execveat"]) + _only_threads()
     if fenced:
         program += _refuse(_OWNERS) + _refuse(_MODES_AND_TIMES, 0)
-        program += _when("socketpair", 1, _EQUAL, [2], mask=0xF)  # datagrams can go to others
-    return program
+    return program + _only([*FREE, "socket", "prlimit64", *_STARTS, *_OWNERS, *_MODES_AND_TIMES])
 
 
 def install(body: bytes) -> bool:
@@ -155,7 +111,7 @@ def _machine() -> tuple[int, int] | None:
 
 def _number(name: str) -> int | None:
     machine = _machine()
-    return None if machine is None else _NUMBERS[name][machine[0]]
+    return None if machine is None else NUMBERS[name][machine[0]]
 
 
 def _op(code: int, yes: int, no: int, value: int) -> bytes:
@@ -174,24 +130,19 @@ def _refuse(names: Iterable[str], error: int = _EPERM) -> bytes:
     )
 
 
-def _on(name: str, argument: int, tests: bytes, mask: int | None = None) -> bytes:
+def _on(name: str, argument: int, tests: bytes) -> bytes:
     """Return what runs `tests` on an argument's lower half when `name` is called; then allows."""
     number = _number(name)
     if number is None:
         return b""
-    body = _op(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument)
-    body += (_op(_AND, 0, 0, mask) if mask is not None else b"") + tests
-    body += _op(_RETURN, 0, 0, _ALLOW)
+    body = _op(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument) + tests + _op(_RETURN, 0, 0, _ALLOW)
     return _op(_EQUAL, 0, len(body) // 8, number) + body
 
 
-def _when(
-    name: str, argument: int, test: int, values: Sequence[int], more: bytes = b"",
-    mask: int | None = None,
-) -> bytes:  # fmt: skip
+def _when(name: str, argument: int, test: int, values: Sequence[int], more: bytes = b"") -> bytes:
     """Return what refuses a call when the test holds for one of `values`, or `more` does."""
     tests = b"".join(_op(test, 0, 1, value) + _fail(_EPERM) for value in values)
-    return _on(name, argument, tests + (more + _fail(_EPERM) if more else b""), mask)
+    return _on(name, argument, tests + (more + _fail(_EPERM) if more else b""))
 
 
 def _unless(name: str, argument: int, values: Sequence[int], error: int = _EAFNOSUPPORT) -> bytes:
@@ -220,7 +171,32 @@ def _only_threads() -> bytes:
     return _on("clone", 0, tests)
 
 
-def _no_shared_memory() -> bytes:
-    """Return what refuses memory that is both shared and anonymous: no limit counts it."""
-    tests = _op(_AND, 0, 0, _SHARED | _ANONYMOUS) + _op(_EQUAL, 0, 1, _SHARED | _ANONYMOUS)
+def _only_counted_memory() -> bytes:
+    """Return what refuses memory that no limit counts: shared and of no file, or like a stack."""
+    tests = _op(_ANY_BIT, 0, 1, _GROWS_DOWN) + _fail(_EPERM)
+    tests += _op(_AND, 0, 0, _SHARED | _ANONYMOUS) + _op(_EQUAL, 0, 1, _SHARED | _ANONYMOUS)
     return _on("mmap", 3, tests + _fail(_EPERM))
+
+
+def _only_streams() -> bytes:
+    """Return what makes pairs of sockets streams: datagrams can be sent to others."""
+    tests = _op(_EQUAL, 1, 0, _UNIX) + _fail(_EAFNOSUPPORT)
+    tests += _op(_LOAD, 0, 0, _ARGUMENTS_AT + 8) + _op(_AND, 0, 0, 0xF)
+    tests += _op(_EQUAL, 2, 0, _STREAM) + _op(_EQUAL, 1, 0, _SEQUENCE) + _fail(_EPERM)
+    return _on("socketpair", 0, tests)
+
+
+def _only(names: Iterable[str]) -> bytes:
+    """Return what allows these calls and no other, by ranges of their numbers."""
+    numbers = sorted(number for number in map(_number, names) if number is not None)
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    allowed = b"".join(
+        _op(_ABOVE, 2, 0, last) + _op(_AT_LEAST, 0, 1, first) + _op(_RETURN, 0, 0, _ALLOW)
+        for first, last in ranges
+    )
+    return allowed + _fail(_ENOSYS)

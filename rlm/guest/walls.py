@@ -221,7 +221,7 @@ class Walls:
             self.missing.append("no_new_privs")
         self.words["privileges"] = ", ".join(words)
         if self._filtered:
-            self.words["system_calls"] = "seccomp refuses what cells do not need"
+            self.words["system_calls"] = "seccomp allows those that cells need"
         else:
             self.words["system_calls"] = "all"
             self.missing.append("seccomp")

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from rlm.guest import seccomp
+from rlm.guest.syscalls import FREE, NEVER, NUMBERS, SOME
 
 ALLOWED, EPERM, ENOTTY, ENOSYS = None, 1, 25, 38
 PARENT = 4242
@@ -72,7 +73,7 @@ def verdict(program: bytes, machine: str, number: int, *arguments: int) -> int |
 
 
 def numbers(machine: str) -> dict[str, int]:
-    table = {name: pair[PLACES[machine]] for name, pair in seccomp._NUMBERS.items()}
+    table = {name: pair[PLACES[machine]] for name, pair in NUMBERS.items()}
     return {name: number for name, number in table.items() if number is not None}
 
 
@@ -82,7 +83,7 @@ def test_a_place_is_refused_what_nobody_needs(
     known = numbers(machine)
     program = whole(seccomp.of_place(False), machine, monkeypatch)
     refused = {number for number in range(1024) if verdict(program, machine, number, 0)}
-    never = {known[name] for name in seccomp._NEVER if name in known}
+    never = {known[name] for name in NEVER if name in known}
     assert never | {known["socket"], known["clone3"]} | set(range(470, 1024)) == refused
     assert verdict(program, machine, known["clone"], 0x10000000) == EPERM
     assert verdict(program, machine, known["clone"], 0x003D0F00) is ALLOWED  # a thread
@@ -133,6 +134,9 @@ def test_a_session_starts_threads_and_nothing_else(
     assert verdict(program, machine, known["mmap"], 0, 0, 0, 0x01) is ALLOWED  # of a file
     assert verdict(program, machine, known["prctl"], 1) == EPERM
     assert verdict(program, machine, known["prctl"], 15) is ALLOWED  # its name
+    for option in (4, 22, 36, 78, 0x59616D61):  # 78: 1 GiB of the kernel's, counted by nothing
+        assert verdict(program, machine, known["prctl"], option) == EPERM
+    assert verdict(program, machine, known["mmap"], 0, 0, 0, 0x122) == EPERM  # it grows down
     for call in (8, 10, 15, 1024, 1026, 1031, 1036, 9999):
         assert verdict(program, machine, known["fcntl"], 0, call) == EPERM
     for call in (0, 1, 2, 3, 1030):
@@ -146,8 +150,28 @@ def test_a_session_starts_threads_and_nothing_else(
     for request in (0x5412, 0x541C, 0x8901, 0x40086602, 0x401C5820):
         assert verdict(program, machine, known["ioctl"], 0, request) == ENOTTY
     assert verdict(program, machine, known["ioctl"], 0, 0x5401) is ALLOWED
-    assert verdict(program, machine, known["socketpair"], 1, 2 | 0x80000) == EPERM
-    assert verdict(program, machine, known["socketpair"], 1, 1) is ALLOWED
+    for kind in (2, 3, 2 | 0x80000):
+        assert verdict(program, machine, known["socketpair"], 1, kind) == EPERM
+    for kind in (1, 5, 1 | 0x80800):
+        assert verdict(program, machine, known["socketpair"], 1, kind) is ALLOWED
+    for family in (2, 16, 30, 40):
+        assert verdict(program, machine, known["socketpair"], family, 1) == 97  # EAFNOSUPPORT
+    assert verdict(program, machine, known["fsync"], 0) == 0
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_session_is_allowed_what_is_listed_and_all_else_is_unknown(
+    machine: str, processes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = numbers(machine)
+    program = whole(seccomp.of_session(PARENT, processes, True), machine, monkeypatch)
+    free = {known[name] for name in FREE if name in known}
+    assert {n for n in range(1024) if verdict(program, machine, n, 1 << 20, 9999) is ALLOWED} - {
+        known[name] for name in SOME if name in known
+    } == free
+    assert verdict(program, machine, 467) == verdict(program, machine, 444) == ENOSYS
+    starts = {verdict(program, machine, known[name]) for name in ("execve", "execveat")}
+    assert starts == {ALLOWED if processes else EPERM}
 
 
 def test_other_machines_and_x32_are_refused(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
