@@ -7,6 +7,12 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    from rlm.cli.app import run_app
+    from rlm.cli.exits import INTERRUPTED
 
-    raise SystemExit(run_app())
+    try:
+        from rlm.cli.app import run_app
+
+        code = run_app()
+    except KeyboardInterrupt:  # while it was being loaded
+        code = INTERRUPTED
+    raise SystemExit(code)

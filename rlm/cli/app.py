@@ -77,6 +77,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code; every failure is told in a line or two."""
     from rlm.errors import ConfigurationError, RLMError
 
+    _open_all()
     _write_anything()
     try:
         code = app(args=arguments, prog_name="rlm", standalone_mode=False)
@@ -93,8 +94,7 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         exits.complain("interrupted")
         return exits.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: be quiet
-        return exits.FAILURE
+        return exits.FAILURE  # nobody reads: be quiet
     except (RLMError, OSError) as error:
         if exits.debugging():
             raise
@@ -107,6 +107,8 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
             f"a defect of rlm: {type(error).__name__}: {error}", "RLM_DEBUG=1 shows the traceback"
         )
         return exits.FAILURE
+    finally:
+        _forget_unwritten()
 
 
 def _misused(error: Exception) -> int:
@@ -115,6 +117,28 @@ def _misused(error: Exception) -> int:
     path = context.command_path if context is not None else "rlm"
     exits.complain(message.replace("Value error, ", ""), f"'{path} --help' shows how.")
     return cell.USAGE if path == "rlm exec" else exits.MISUSE
+
+
+def _forget_unwritten() -> None:
+    """Let go of what nobody takes, lest the interpreter tries again as it ends, and exits 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_all() -> None:
+    """Have stdin, stdout and stderr lead to nowhere where they were closed, as by `>&-`.
+
+    The next file that is opened would else have such a number, and what is written to it.
+    """
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(spare, True)
+    os.close(spare)
+    sys.stdin = sys.stdin or os.fdopen(0, "r", encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def _write_anything() -> None:

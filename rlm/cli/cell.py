@@ -150,8 +150,8 @@ def _execute(
 
 
 def _read_code() -> str:
-    if sys.stdin.isatty():
-        exits.write_plain("Type Python; Ctrl-D on a line of its own runs it.")
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        exits.write_plain("Type or paste a cell; Ctrl-D on a line of its own runs it.")
     code = sys.stdin.buffer.read().decode("utf-8", "replace")
     if not code.strip():
         from rlm.errors import ConfigurationError

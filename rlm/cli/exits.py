@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -46,16 +47,21 @@ def complain(message: str, hint: str = "") -> None:
     """Write an error, in one or two lines, to stderr."""
     from rlm.sinks.wording import one_line
 
-    sys.stderr.write(f"rlm: {one_line(message)}\n" + (f"{hint}\n" if hint else ""))
-    sys.stderr.flush()
+    _tell(f"rlm: {one_line(message)}\n" + (f"{hint}\n" if hint else ""))
 
 
 def write_plain(text: str) -> None:
     """Write lines to stderr, with nothing in them that a terminal would obey."""
     from rlm.sinks.wording import plain
 
-    sys.stderr.write(plain(text) + "\n")
-    sys.stderr.flush()
+    _tell(plain(text) + "\n")
+
+
+def _tell(text: str) -> None:
+    """Write to stderr; where nobody reads it, the exit code alone has to tell."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def debugging() -> bool:

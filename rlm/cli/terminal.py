@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["error_console", "output_console", "without_warnings", "write_json", "write_text"]
 
 _UNSAFE_IN_JSON = re.compile(
-    r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
@@ -58,6 +58,6 @@ def write_text(text: str) -> None:
 def write_json(value: Any) -> None:
     """Write a value as JSON to stdout, with nothing in it that a terminal would obey."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
-    safe = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    safe = _UNSAFE_IN_JSON.sub(lambda found: json.dumps(found.group())[1:-1], text)
     sys.stdout.write(safe + "\n")
     sys.stdout.flush()

@@ -4,8 +4,6 @@ import asyncio
 import io
 import json
 import os
-import pty
-import select
 import signal
 import subprocess
 import threading
@@ -303,50 +301,6 @@ def test_a_long_output_is_cut_in_its_middle_as_in_a_run(tmp_path: Path) -> None:
     left_out = int(mark.split()[1].replace(",", ""))
     shown = len(done.stdout) - len(f"\n{mark}\n")
     assert shown + left_out == 8_000_005
-
-
-def test_a_terminal_obeys_nothing_of_what_a_cell_prints(tmp_path: Path) -> None:
-    code = "print('a\\x1b[2J')\nprint('\\x9b31m')\nraise ValueError('\\x1b]0;title\\x07')"
-    said = on_a_terminal(tmp_path, code + "\n\x04")
-    assert "\x1b" not in said and "\x07" not in said and "\x9b" not in said
-    assert "a␛[2J" in said and "␛]0;title␇" in said
-
-
-def test_at_a_terminal_it_says_what_to_type(tmp_path: Path) -> None:
-    said = on_a_terminal(tmp_path, "6 * 7\n\x04")
-    assert "Ctrl-D" in said and "42" in said
-
-
-def on_a_terminal(home: Path, typed: str) -> str:
-    """Return what is seen on a terminal where this is typed, without its echo."""
-    ours, theirs = pty.openpty()
-    echo = __import__("termios")
-    modes = echo.tcgetattr(theirs)
-    modes[3] &= ~echo.ECHO
-    echo.tcsetattr(theirs, echo.TCSANOW, modes)
-    process = subprocess.Popen(
-        [*PROGRAM, "exec"],
-        cwd=home,
-        env=environment(home, TERM="xterm"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    found = b""
-    asked = False
-    while select.select([ours], [], [], 60)[0]:
-        try:
-            piece = os.read(ours, 1 << 16)
-        except OSError:
-            break  # the last writer is gone
-        found += piece
-        if not asked:
-            os.write(ours, typed.encode())
-            asked = True
-    process.wait()
-    os.close(ours)
-    return found.decode("utf-8")
 
 
 class _Terminal(io.StringIO):
