@@ -19,7 +19,15 @@ from rlm.subcalls import SubCalls
 from rlm.tools.base import Tool
 from rlm.trace import BLOB_OVER
 
-__all__ = ["Bridge", "Caller"]
+__all__ = ["MOST_CROSSINGS", "MOST_LOGGED", "Bridge", "Caller"]
+
+MOST_CROSSINGS = 10_000
+"""Times that one cell may call the host; many sub-calls that are asked for at once are one."""
+
+MOST_LOGGED = 1_000_000
+"""Characters that one cell may log."""
+
+_LONGEST_MESSAGE = 10_000
 
 HostFunction = Callable[..., Awaitable[Any]]
 
@@ -55,6 +63,7 @@ class Bridge:
         self._run = caller.run
         self._subcalls = subcalls
         self._tools = tools
+        self._cell = _Cell(0)
 
     def functions(self) -> Functions:
         """Return the table: the name in a cell, the function of the host."""
@@ -73,6 +82,7 @@ class Bridge:
 
     async def _cross(self, name: str, do: HostFunction, /, *args: Any, **kwargs: Any) -> Any:
         trace, call = self._run.trace, self._caller.id
+        self._count()
         number = self._run.next_bridge()
         trace.emit(
             events.BridgeCalled,
@@ -94,6 +104,17 @@ class Bridge:
             raise
         trace.emit(events.BridgeReturned, call, bridge=number, value=crossing.recorded)
         return value
+
+    def _count(self) -> None:
+        """Refuse to a cell what no cell needs; it leaves no fact, for there would be no end."""
+        if self._cell.number != self._caller.cell_number:
+            self._cell = _Cell(self._caller.cell_number)
+        self._cell.crossings += 1
+        if self._cell.crossings > MOST_CROSSINGS:
+            raise ToolError(
+                f"a cell may call the host {MOST_CROSSINGS:,} times: ask for many things at once,"
+                " or go on in the next cell"
+            )
 
     # Sub-calls --------------------------------------------------------------------------------
 
@@ -173,7 +194,11 @@ class Bridge:
         return self._caller.earlier_turns()
 
     async def _log(self, crossing: _Crossing, message: str) -> None:
-        self._run.trace.emit(events.Logged, self._caller.id, message=str(message)[:10_000])
+        text = str(message)[:_LONGEST_MESSAGE]
+        self._cell.logged += len(text)
+        if self._cell.logged > MOST_LOGGED:
+            raise ToolError(f"a cell may log {MOST_LOGGED:,} characters: print the rest")
+        self._run.trace.emit(events.Logged, self._caller.id, message=text)
 
     # Tools ------------------------------------------------------------------------------------
 
@@ -198,6 +223,17 @@ class Bridge:
         seconds = round(time.monotonic() - began, 6)
         trace.emit(events.ToolReturned, call, value=plain(value), seconds=seconds, **common)
         return value
+
+
+class _Cell:
+    """What a cell has asked of the host so far."""
+
+    __slots__ = ("crossings", "logged", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.crossings = 0
+        self.logged = 0
 
 
 class _Crossing:

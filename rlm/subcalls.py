@@ -22,13 +22,17 @@ from rlm.lm.base import Message
 from rlm.roster import RosterModel
 from rlm.signature import Signature
 
-__all__ = ["SubCalls"]
+__all__ = ["MOST_ITEMS", "SubCalls"]
 
 Told = dict[str, Any]
 """What a cell gets of a sub-call: the fields of an Episode, or of a Failure."""
 
 Written = Callable[[], tuple[Message, ...]]
 """Writes the messages of a completion, which may be long: only when they are wanted."""
+
+
+MOST_ITEMS = 100_000
+"""Sub-calls that a cell may ask for at once."""
 
 
 class _How(NamedTuple):
@@ -112,12 +116,15 @@ class SubCalls:
         """
         if at_once is not None and not (isinstance(at_once, int) and at_once > 0):
             raise ToolError(f"max_concurrency = {at_once!r}: give a number of at least 1")
+        if len(items) > MOST_ITEMS:
+            raise ToolError(f"{len(items):,} sub-calls at once: {MOST_ITEMS:,} are the most")
         outcomes: list[Told] = [{} for _ in items]
         places = iter(_repeats_last(items))
 
         async def work() -> None:
             for place in places:
                 outcomes[place] = await _settled(start(items[place]))
+                await asyncio.sleep(0)  # one that is refused has not let others run
 
         most = self._parent.run.limits.max_concurrency
         async with asyncio.TaskGroup() as group:

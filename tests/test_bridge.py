@@ -65,6 +65,39 @@ def test_wrong_arguments_are_an_exception_in_the_cell_and_nothing_more(
     assert said in str(probe(code))
 
 
+def test_a_cell_that_calls_the_host_without_end_is_refused_and_leaves_no_more_facts() -> None:
+    code = """
+import time
+def calls(function):
+    for count in range(11_000):
+        try:
+            function()
+        except ToolError as error:
+            return count, str(error)
+found = [calls(lambda: log("x" * 10_000)), calls(budget)]
+found += [calls(budget)[0]]
+print(found)
+"""
+    result = run(cell(code), cell("submit(str(found) + str(bool(budget())))"))
+    logged, crossed, still = 100, 9_899, 0
+    assert str(result.output["answer"]).endswith("True")  # the next cell begins anew
+    assert f"({logged}, 'a cell may log 1,000,000 characters: print the rest')" in result.value
+    assert f"({crossed}, 'a cell may call the host 10,000 times" in result.value
+    assert f", {still}]" in result.value
+    assert len(result.trace.of(events.BridgeCalled)) == 10_002
+
+
+def test_more_sub_calls_at_once_than_may_be_are_refused_before_anything_is_made() -> None:
+    code = """
+found = []
+for ask in (lambda: parallel_queries(*["q"] * 100_001), lambda: parallel_queries(*[0] * 3000)):
+    try: found.append([str(each.error) for each in ask()][:1])
+    except ToolError as error: found.append(str(error))
+"""
+    found = probe(code)
+    assert found[0] == "100,001 sub-calls at once: 100,000 are the most"
+
+
 def test_the_host_runs_nothing_but_its_table() -> None:
     code = """
 import sys

@@ -27,8 +27,11 @@ _CLEAR_AMBIENT = 4
 _CAPABILITIES_VERSION = 0x20080522
 _ARENA_MAX = -8
 _STACK = 8 << 20
-_ROOM = 512 << 20
-"""Address space beside what data may take: libraries that are mapped, what is only reserved."""
+_LEAST_ROOM, _MOST_ROOM = 96 << 20, 512 << 20
+"""Address space beside what data may take, by that: libraries that are mapped, what is reserved.
+
+What is mapped without being writable counts only here, and can be made writable later.
+"""
 
 _libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -109,10 +112,11 @@ def limits(memory_mb: int | None, file_mb: int, cpu_seconds: int | None, files: 
     if cpu_seconds is not None:
         _lower(resource.RLIMIT_CPU, cpu_seconds, 1)
     if memory_mb is not None:
-        space, data = _mapped()
-        _lower(resource.RLIMIT_DATA, data + (memory_mb << 20))
+        (space, data), memory = _mapped(), memory_mb << 20
+        _lower(resource.RLIMIT_DATA, data + memory)
         if space:
-            _lower(resource.RLIMIT_AS, space + (memory_mb << 20) + _ROOM)
+            room = max(_LEAST_ROOM, min(memory, _MOST_ROOM))
+            _lower(resource.RLIMIT_AS, space + memory + room)
 
 
 def _lower(kind: int, value: int, grace: int = 0) -> None:
