@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from rlm import prompt
@@ -160,6 +160,7 @@ class SubCalls:
         if not isinstance(how.sample, int):
             raise ToolError(f"sample = {how.sample!r}: give a whole number")
         model = run.roster.get(how.model)
+        write = cache(write)
         run.budget.count_sub_call()
         common: dict[str, Any] = {
             "task": task,
@@ -170,13 +171,16 @@ class SubCalls:
             "sample": how.sample,
         }
         if level < deepest and await self._has_session(inputs, how, write, model):
+            await self._check_room((Message("user", task),), model)
             return self._make_repl(run, parent.next_child_id(), signature=signature, **common)
         check_size(inputs, model)
+        messages = write()
+        await self._check_room(messages, model)
         return CompletionCall(
             run,
             parent.next_child_id(),
             signature=signature if typed else TEXT,
-            messages=write(),
+            messages=messages,
             typed=typed,
             **common,
         )
@@ -192,11 +196,15 @@ class SubCalls:
     async def _fits(self, inputs: Mapping[str, Any], write: Written, model: RosterModel) -> bool:
         try:
             check_size(inputs, model)
-            cap = model.max_output_tokens or self._parent.run.limits.max_output_tokens
-            await check_room(write(), model, cap)
+            await self._check_room(write(), model)
         except ContextWindowExceeded:
             return False
         return True
+
+    async def _check_room(self, messages: tuple[Message, ...], model: RosterModel) -> None:
+        """Refuse what is too long before there is a call: nothing of it is kept."""
+        cap = model.max_output_tokens or self._parent.run.limits.max_output_tokens
+        await check_room(messages, model, cap)
 
 
 def _repeats_last(items: Sequence[Any]) -> list[int]:

@@ -98,6 +98,22 @@ for ask in (lambda: parallel_queries(*["q"] * 100_001), lambda: parallel_queries
     assert found[0] == "100,001 sub-calls at once: 100,000 are the most"
 
 
+def test_nothing_is_kept_of_what_is_too_long_to_be_asked() -> None:
+    code = """
+found = []
+for more in ({}, {"output": "int"}, {"context": "short", "recursive": True}):
+    try:
+        llm_query("secret words " * 400_000, **more)
+    except Exception as error:
+        found.append(type(error).__name__)
+submit(str(found))
+"""
+    result = run(cell(code), sub_model=sub("r"))
+    assert result.value == str(["ContextWindowExceeded"] * 3)
+    assert "secret words secret words" not in result.trace.to_jsonl().replace(code, "")
+    assert len(result.trace.to_jsonl()) < 100_000
+
+
 def test_the_host_runs_nothing_but_its_table() -> None:
     code = """
 import sys

@@ -83,7 +83,10 @@ def pack(
         (_values(body, most.values), most.values, "values"),
     ):
         if count > bound:
-            raise WireError(f"too large to send: {count:,} {what}, and {bound:,} are the most")
+            raise WireError(
+                f"too large to send: {count:,} {what}, and {bound:,} are the most; hand over less,"
+                " or what is large as one text, bytes or an array"
+            )
     return [_HEAD.pack(len(body), beside) + body, *blobs]
 
 

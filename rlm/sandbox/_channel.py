@@ -28,7 +28,8 @@ __all__ = [
 
 _CHUNK = 256 * 1024
 _MOST_BYTES = 1024 * 1024 * 1024
-_MOST_VALUES = 4_000_000
+_MOST_VALUES = 500_000
+"""More than that stops the event loop for seconds, when they are an output of typed fields."""
 _JSON_COPIES = 8
 """How many times its own size JSON may take while it is read."""
 
