@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -601,3 +602,21 @@ def test_lesson_35_the_loop_goes_on_while_a_large_input_loads() -> None:
 
     asyncio.run(main())
     assert len(beats) > 2
+
+
+def test_a_start_that_is_cancelled_while_inputs_are_staged_leaves_nothing(
+    nothing_left: None,
+) -> None:
+    async def main(wait: float) -> None:
+        async def start() -> None:
+            async with ProcessSandbox().start({"text": "é" * 20_000_000}, LIMITS):
+                raise AssertionError("it was cancelled before")
+
+        task = asyncio.ensure_future(start())
+        await asyncio.sleep(wait)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    for wait in (0, 0.001, 0.003, 0.006, 0.01, 0.015):
+        asyncio.run(main(wait))

@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 from rlm.errors import SandboxError
 from rlm.sandbox._command_loader import MARK, first_line, guest
-from rlm.sandbox._relayed import whole
+from rlm.sandbox._threads import whole
 
 __all__ = ["CommandProcess"]
 

@@ -15,7 +15,8 @@ from rlm.sandbox._docker_kept import refusal
 from rlm.sandbox._docker_streams import Attached
 from rlm.sandbox._docker_walls import missing_inside, unseen_inside
 from rlm.sandbox._inputs import Staged
-from rlm.sandbox._relayed import RelayedZygote, whole
+from rlm.sandbox._relayed import RelayedZygote
+from rlm.sandbox._threads import whole
 
 __all__ = ["Container"]
 

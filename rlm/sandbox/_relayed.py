@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from rlm.guest.relay import CHUNK
 from rlm.guest.wire import VERSION, Frame, Frames, WireError, pack
 from rlm.sandbox._channel import FROM_RELAY, FROM_ZYGOTE, Channel, Cutter, Line, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
+from rlm.sandbox._threads import whole
 from rlm.sandbox._zygote import Life, Zygote
 
-__all__ = ["RelayedZygote", "Strand", "carried", "whole"]
-
-T = TypeVar("T")
+__all__ = ["RelayedZygote", "Strand", "carried"]
 
 Send = Callable[[dict[str, Any], Sequence[bytes]], None]
 Sent = Callable[[], Awaitable[None]]
@@ -228,22 +226,3 @@ def carried(number: int, pieces: Sequence[bytes]) -> list[tuple[dict[str, Any], 
         for place in range(0, len(view), CHUNK):
             found.append(({"t": "bytes", "id": number}, bytes(view[place : place + CHUNK])))
     return found
-
-
-async def whole(function: Callable[..., T], *args: Any) -> T:
-    """Run a function in a thread to its end, also when this is cancelled meanwhile.
-
-    What it then returns to nobody is closed.
-    """
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        while not running.done():
-            with contextlib.suppress(asyncio.CancelledError):  # it is raised below
-                await asyncio.wait([running])
-        if not running.cancelled() and running.exception() is None:
-            close = getattr(running.result(), "close", None)
-            if close is not None:
-                close()
-        raise

@@ -22,6 +22,7 @@ from rlm.sandbox._channel import FROM_ZYGOTE, Channel, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
 from rlm.sandbox._scratch import private_folder, sweep_once
 from rlm.sandbox._seatbelt import held
+from rlm.sandbox._threads import whole
 from rlm.sandbox._zygote import Life, Zygote
 
 __all__ = ["ProcessZygote"]
@@ -57,7 +58,7 @@ class ProcessZygote(Zygote):
             self._channel = Channel(ours, self._on_frame, self._on_lost, Frames(FROM_ZYGOTE))
             self._process = self._spawn(theirs.fileno())
         self.alive = True
-        self._staged = await asyncio.to_thread(Staged, inputs)
+        self._staged = await whole(Staged, inputs)
         self.files = self._staged.files
         bind = {**self._options, "t": "bind", "version": VERSION, "scratch": self._scratch}
         bind |= {"inputs": self._staged.table, "fds": len(self._staged.fds)}

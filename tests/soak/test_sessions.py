@@ -124,7 +124,7 @@ def _in_containers() -> set[int]:
     with _engine() as engine:
         for container in _ours(engine):
             with suppress(errors.APIError):  # it has just ended
-                found |= {int(row[1]) for row in engine.top(container)["Processes"]}
+                found |= {int(row[1]) for row in engine.top(container)["Processes"] or ()}
     return found
 
 
