@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import need, recorded_answers
 from raw_server import Raw, RawServer
 
 from rlm.errors import ProviderError, RateLimited, ReplyBlocked, ReplyCutOff
@@ -18,19 +17,13 @@ from rlm.lm.litellm import LiteLLM
 from rlm.lm.openai import OpenAILM
 from rlm.usage import Usage
 
-FOLDER = os.environ.get("RLM_RECORDED", "")
-pytestmark = [
-    pytest.mark.skipif(
-        not FOLDER or not Path(FOLDER).is_dir(), reason="RLM_RECORDED names no folder of recordings"
-    ),
-    # litellm's own types make pydantic warn; the adapter filters that, pytest undoes it
-    pytest.mark.filterwarnings("ignore:.*ReadOnly. qualifier:UserWarning"),
-]
+# litellm's own types make pydantic warn; the adapter filters that, pytest undoes it
+pytestmark = pytest.mark.filterwarnings("ignore:.*ReadOnly. qualifier:UserWarning")
 ASK = Request((Message("user", "Hello"),))
 
 
 def interactions(name: str) -> list[dict[str, Any]]:
-    text = (Path(FOLDER) / f"{name}.json").read_text(encoding="utf-8")
+    text = (recorded_answers() / f"{name}.json").read_text(encoding="utf-8")
     found: list[dict[str, Any]] = json.loads(text)["interactions"]
     return found
 
@@ -104,8 +97,8 @@ def test_openrouter_cached_tokens() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_openrouter_429_is_a_rate_limit_with_what_the_upstream_said(number: int) -> None:
-    if number >= len(interactions("openrouter-errors")):
-        pytest.skip("this recording has fewer answers")
+    there = number < len(interactions("openrouter-errors"))
+    need(there, "so many answers in the recording openrouter-errors", "take a whole one")
     error = failure("openrouter-errors", number)
     assert type(error) is RateLimited
     assert error.retryable and not error.may_be_billed

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import need, need_docker, need_program
 from in_containers import LIMITS, cells, containers, place_of, soon
 
 from rlm.files import File
@@ -29,8 +30,9 @@ _ULIMITS = '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]
 @pytest.fixture(scope="module")
 def podman() -> Iterator[str]:
     """The address of a Podman service of our own, with the image."""
-    if os.geteuid() or not all(map(shutil.which, ("podman", "runc", "docker"))):
-        pytest.skip("needs root, podman and runc")
+    need(os.geteuid() == 0, "root to start Podman's service", "run this test as root")
+    for program in ("podman", "runc", "docker", "findmnt"):
+        need_program(program)
     folder = Path(tempfile.mkdtemp(prefix="podman-"))  # a socket's path has to be short
     (folder / "containers.conf").write_text(_ULIMITS, encoding="utf-8")
     address = f"unix://{folder}/podman.sock"
@@ -76,10 +78,7 @@ def options(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "podman":
         monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue("podman"))
         return {}
-    said = subprocess.run(["docker", "info", "--format", "{{json .Runtimes}}"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    if "runsc" not in said.stdout:
-        pytest.skip("the engine has no runtime runsc")
+    need_docker("runsc")
     return {"runtime": "runsc"}
 
 

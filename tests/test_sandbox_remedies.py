@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from engines import need_namespaces, need_program
 
 import rlm
 from rlm.sandbox import remedies
@@ -137,8 +137,8 @@ for _ in range(2):
 
 def asked_where_namespaces_are_refused(sandbox: str, home: Path) -> tuple[str, list[str]]:
     """Return what a program prints of two runs, and the lines that it writes to stderr."""
-    if shutil.which("unshare") is None or shutil.which("setpriv") is None:
-        pytest.skip("this needs Linux and util-linux")
+    need_program("unshare")
+    need_program("setpriv")
     done = subprocess.run(
         [*_LESS, "sh", "-c", _WEAK, "sh", sys.executable, "-c", _ASK, sandbox],
         env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": _ROOT},
@@ -148,8 +148,7 @@ def asked_where_namespaces_are_refused(sandbox: str, home: Path) -> tuple[str, l
         timeout=60,
         check=False,
     )
-    if not done.stdout:
-        pytest.skip(f"no namespaces to refuse others in: {done.stderr.strip()[-200:]}")
+    need_namespaces(done)
     return done.stdout, done.stderr.splitlines()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from engines import need_module
 from soak.sizes import times
 
 HERE = Path(__file__).parent
@@ -17,11 +17,7 @@ HERE = Path(__file__).parent
 
 def fuzzed(frames: int, folder: Path, seed: int) -> int:
     """Fuzz in a process of its own until there were so many frames; return how many there were."""
-    if importlib.util.find_spec("atheris") is None:
-        missing = "atheris is not installed: pip install 'rlm-runtime[fuzz]', or set RLM_NO_ATHERIS"
-        if not os.environ.get("RLM_NO_ATHERIS") or os.environ.get("RLM_NO_SKIP"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    need_module("atheris", "fuzz", strict=not os.environ.get("RLM_NO_ATHERIS"))
     shutil.copytree(HERE / "corpus", folder / "corpus")
     command = [sys.executable, "-m", "fuzz.guided", "--frames", str(frames), "--seed", str(seed)]
     paths = os.pathsep.join([str(HERE.parent), str(HERE.parent.parent)])

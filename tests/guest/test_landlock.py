@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import need_landlock
 
 import rlm
 from rlm.errors import SandboxError
@@ -20,7 +21,11 @@ from rlm.sandbox import _zygote_process
 from rlm.sandbox.base import CellLimits, Execution, OpenOptions, Place
 from rlm.sandbox.process import ProcessSandbox
 
-pytestmark = pytest.mark.skipif(not landlock.abi(), reason="this kernel has no Landlock")
+
+@pytest.fixture(autouse=True)
+def kernel() -> None:
+    need_landlock()
+
 
 PROGRAMS = ProcessSandbox(processes=8)
 REFUSED = ("PermissionError", "OSError", "FileNotFoundError")  # what is not shown is not found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import need_landlock, need_module
 
 from rlm.errors import ConfigurationError, SandboxError
 from rlm.files import File
@@ -274,7 +275,7 @@ def test_sessions_are_counted_apart() -> None:
 
 
 def test_packages_are_imported_within_the_walls() -> None:
-    pytest.importorskip("numpy")
+    need_module("numpy")
     facts, [done, write] = run(
         "import numpy; int(numpy.arange(10).sum())",
         "open(numpy.__file__, 'a')",
@@ -405,11 +406,11 @@ def test_without_a_way_to_count_tasks_it_is_said(
     assert f"{what} as memory allows" in facts["walls"]["processes"]
 
 
-@pytest.mark.skipif(landlock.abi() < 6, reason="this kernel's Landlock is older")
 @pytest.mark.parametrize("processes", [0, 4])
 def test_where_sessions_could_signal_each_other_it_is_said(
     monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
+    need_landlock(abi=6)
     sandbox = ProcessSandbox(processes=processes)
     assert run("1", sandbox=sandbox)[0]["missing"] == []
     weakened(monkeypatch, "from guest import landlock; landlock.abi = lambda: 5")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import need_module
 from lawful import ENVELOPE, lines
 
 import rlm
@@ -48,7 +50,8 @@ def test_each_line_satisfies_the_published_schema() -> None:
 
 
 def test_a_json_schema_validator_agrees() -> None:
-    jsonschema: Any = pytest.importorskip("jsonschema", reason="litellm brings it")
+    need_module("jsonschema")
+    jsonschema: Any = importlib.import_module("jsonschema")
     validator = jsonschema.Draft202012Validator(events.json_schema())
     for line in lines(GOLDEN):
         validator.validate(line)
