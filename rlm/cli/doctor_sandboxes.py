@@ -27,7 +27,8 @@ _OPENED = {"network": ("network",), "processes": ("processes", "signals")}
 """Options that open walls, where they are asked for."""
 _LACKS = {
     "landlock": ("files", "siblings", "environment"),
-    "root of its own": ("files",),
+    "root of its own": ("files", "namespaces"),
+    "namespace": ("namespaces",),
     "read-only root": ("files", "disk"),
     "network": ("network",),
     "process numbers": ("signals", "siblings"),
@@ -129,7 +130,8 @@ async def _examined(
         return Checkup(name, state, text, findings=findings, facts=facts)
     climbs = () if quick else await _climbs(kind, lambda what: say(f"{name}: {what}"))
     walls = _walls(facts, climbs)
-    missing = tuple(_lack(each) for each in facts.get("missing") or ())
+    runtime = str(facts.get("runtime") or "")
+    missing = tuple(_lack(each, runtime) for each in facts.get("missing") or ())
     broken = any(wall.state == "climbed" for wall in walls)
     return Checkup(
         name,
@@ -163,10 +165,10 @@ def _verdict(walls: Sequence[Wall], lacks: int, quick: bool) -> str:
     return "; ".join(parts)
 
 
-def _lack(what: str) -> Lack:
+def _lack(what: str, runtime: str) -> Lack:
     from rlm.sandbox.remedies import remedy
 
-    return Lack(what, remedy(what))
+    return Lack(what, remedy(what, runtime))
 
 
 async def _climbs(kind: Sandbox, say: Say) -> list[Climb]:

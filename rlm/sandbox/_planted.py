@@ -92,6 +92,7 @@ class Planted:
             "socket": path,
             "abstract": abstract,
             "segment": _segment(stack, self.secret) if sys.platform == "linux" else None,
+            "namespaces": _namespaces(),
         }
 
     def _listen(
@@ -175,6 +176,12 @@ class Planted:
         self._end_victim()
         self._start_victim()
         return found
+
+
+def _namespaces() -> dict[str, int]:
+    """Return the numbers of the namespaces that this process is in."""
+    folder = Path("/proc/self/ns")
+    return {each.name: each.stat().st_ino for each in folder.glob("*")}
 
 
 def _segment(stack: contextlib.ExitStack, secret: str) -> int | None:

@@ -367,13 +367,13 @@ print("climbed", "it computed for 5 s")
 ]  # fmt: skip
 
 _PRIVILEGES = [
-    ("has capabilities, or may gain some", "", """
-import os
+    ("has capabilities, or may gain some", "", _CALL + """
 with open("/proc/self/status", encoding="ascii") as file:
     lines = dict(line.split(":", 1) for line in file)
 has = {name: lines.get(name, "0").strip() for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")}
 found = [f"{name} {value}" for name, value in has.items() if int(value, 16)]
-if lines.get("NoNewPrivs", "0").strip() != "1":
+no_more = lines["NoNewPrivs"] if "NoNewPrivs" in lines else call(157, 167, 39, 0, 0, 0, 0)[0]
+if int(no_more) != 1:
     found.append("a set-uid program would raise them")
 print("climbed" if found else "held", "; ".join(found) or "none, and no_new_privs")
 """),
@@ -421,6 +421,41 @@ if os.uname().machine == "x86_64":
     print("held" if error or made != os.getpid() else "climbed", "x32")
 else:
     print("untried", "this machine knows one architecture")
+"""),
+]  # fmt: skip
+
+_NAMESPACES = [
+    ("stays in a namespace of yours", "", """
+import os
+files = {"mount": "mnt", "network": "net"}
+promised = [files.get(each, each) for each in promise.split(", ") if promise]
+own, shared, said = [], [], []
+for name in promised or ("ipc", "mnt", "pid", "uts"):
+    try:
+        same = os.stat(f"/proc/self/ns/{name}").st_ino == planted["namespaces"].get(name)
+        (shared if same else own).append(name)
+    except OSError as error:
+        said.append(f"{name}: {error.strerror}")
+if shared and promised:
+    print("climbed", "it is in yours of", ", ".join(shared))
+elif own and not shared:
+    print("held", "it has its own of", ", ".join(own))
+else:
+    print("untried", "; ".join(said) or "it promises none, and is in those of its machine")
+"""),
+    ("joins a namespace of yours", "", _CALL + _TRY + """
+def join(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        _, error = call(308, 268, fd, 0)
+    finally:
+        os.close(fd)
+    if error:
+        raise OSError(error, os.strerror(error))
+for pid in {planted["victim"], os.getppid() or 1, 1} - {os.getpid()}:
+    for name in ("ipc", "net", "uts"):
+        tried("setns", join, f"/proc/{pid}/ns/{name}")
+told()
 """),
 ]  # fmt: skip
 
@@ -556,6 +591,7 @@ CELLS = {
     "cpu": _CPU,
     "privileges": _PRIVILEGES,
     "system_calls": _SYSTEM_CALLS,
+    "namespaces": _NAMESPACES,
     "descriptors": _DESCRIPTORS,
     "environment": _ENVIRONMENT,
     "siblings": _SIBLINGS,

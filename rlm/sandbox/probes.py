@@ -83,7 +83,11 @@ async def _sibling(place: Place, planted: Planted, stack: AsyncExitStack) -> Map
 
 
 async def _climb(place: Place, planted: Planted, probe: Probe, sibling: Mapping[str, Any]) -> Climb:
-    variables: dict[str, Any] = {"planted": planted.told, "sibling": dict(sibling)}
+    variables: dict[str, Any] = {
+        "planted": planted.told,
+        "sibling": dict(sibling),
+        "promise": _promise(place, probe.wall),
+    }
     if probe.bound:
         bound = place.facts.get(probe.bound)
         if isinstance(bound, bool) or not isinstance(bound, int | float):
@@ -102,6 +106,12 @@ async def _climb(place: Place, planted: Planted, probe: Probe, sibling: Mapping[
         return Climb(probe.wall, probe.what, False, "; ".join(marks))
     held, said = _told(ran)
     return Climb(probe.wall, probe.what, held, said[:_SAID])
+
+
+def _promise(place: Place, wall: str) -> str:
+    """Return what a place says of a wall of its own."""
+    walls = place.facts.get("walls")
+    return str(walls.get(wall, "")) if isinstance(walls, Mapping) else ""
 
 
 def _told(ran: Execution) -> tuple[bool | None, str]:

@@ -48,9 +48,15 @@ def refusal(missing: Sequence[str]) -> str:
     )
 
 
-def remedy(missing: str) -> str:
-    """Return how to get what is missing, by the words of `facts["missing"]`; `""` if unknown."""
+def remedy(missing: str, runtime: str = "") -> str:
+    """Return how to get what is missing, by the words of `facts["missing"]`; `""` if unknown.
+
+    `runtime` is the container runtime that it is missing in, where that is one with a kernel of
+    its own.
+    """
     words = missing.lower()
+    if runtime.startswith("runsc"):
+        return "gVisor's own kernel has or shows none: use the engine's own runtime, or do without"
     if sys.platform != "linux":
         return "run in Linux, or use the docker sandbox: rlm docker build"
     for said, how in _REMEDIES.items():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -27,6 +28,7 @@ from rlm.cli.doctor_findings import Finding
 from rlm.cli.doctor_machine import examine_machine
 from rlm.cli.doctor_sandboxes import check_up
 from rlm.sandbox.base import CellLimits, Place, Sandbox
+from rlm.sandbox.docker import DockerSandbox
 from rlm.testing import InMemorySandbox
 
 
@@ -64,6 +66,8 @@ def test_the_doctor_climbs_every_wall_of_a_process_and_none_gives_way(
         assert re.search(rf"held +{wall} ", said), said
     for wall in ("privileges", "system_calls", "descriptors", "environment", "siblings"):
         assert re.search(rf"held +{wall} ", said), said
+    assert re.search(r"held +namespaces +\S.*2 climbs failed", said), said
+    assert "untried" not in said
 
 
 def test_json_has_the_keys_that_are_documented(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +114,7 @@ def test_a_sandbox_that_was_named_has_to_work(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert run_app(["doctor", "--quick", "--sandbox", "docker"]) == 1
     said = capsys.readouterr().out
-    assert re.search(r"get it +.*(systemctl|install)", said), said
+    assert re.search(r"get it +DOCKER_HOST says so: unset it", said), said
 
 
 def test_a_command_that_was_named_has_to_work_too(capsys: pytest.CaptureFixture[str]) -> None:
@@ -244,8 +248,6 @@ def test_what_is_missing_is_told_with_how_to_get_it(
 
 
 def test_a_sandbox_that_raises_is_a_finding_and_not_the_end() -> None:
-    import asyncio
-
     class Broken:
         name = "broken"
 
@@ -443,6 +445,16 @@ def test_an_engine_that_does_not_answer_comes_with_the_way_in(
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     (found,) = doctor_docker.look_at_engine("rlm/repl").findings
     assert found.state == "note" and how in found.how
+
+
+@pytest.mark.docker
+def test_no_wall_of_gvisor_is_climbed_that_is_said_to_hold() -> None:
+    need_docker("runsc")
+    found = asyncio.run(check_up("docker", DockerSandbox(runtime="runsc"), False, True, print))
+    states = {wall.wall: wall.state for wall in found.walls}
+    assert {wall for wall, state in states.items() if state == "open"} == {"files", "siblings"}
+    assert "climbed" not in states.values(), found.walls
+    assert all("gVisor" in lack.how for lack in found.missing)
 
 
 def _serve(engine: _Engine, requests: int) -> None:
