@@ -24,6 +24,7 @@ _INSTALL = (
     " podman.socket, export DOCKER_HOST=unix://$XDG_RUNTIME_DIR/podman/podman.sock"
 )
 _START = "sudo systemctl start docker, or say in DOCKER_HOST where an engine is"
+_FORWARD = "export DOCKER_HOST=unix:///PATH, a socket on this machine"
 _UNSET = "DOCKER_HOST says so: unset it to use the engine of this machine, or start one there"
 
 
@@ -133,6 +134,8 @@ def _why(error: BaseException) -> str:
 def _way_in(host: str, error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return "sudo usermod -aG docker $USER, then log in again"
+    if not host.startswith(("unix:", "tcp:", "http:", "https:")):
+        return _FORWARD
     if not host.startswith("unix:"):
         return "see that it listens there, and that nothing between refuses it"
     if os.environ.get("DOCKER_HOST"):

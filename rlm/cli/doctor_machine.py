@@ -134,8 +134,8 @@ def _log_dir(folder: str) -> Finding:
     from pathlib import Path
 
     path = Path(folder).expanduser().absolute()
-    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
     try:
+        nearest = next(parent for parent in (path, *path.parents) if parent.exists())
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:

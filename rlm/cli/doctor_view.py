@@ -90,7 +90,7 @@ class View:
             self._console.print("what has to work here works", style="green", soft_wrap=True)
 
     def _line(self, text: str) -> None:
-        for line, _ in self._wrapped(text, 2, 2):
+        for line, _ in self._wrapped(text.replace("·", "-") if self._plain else text, 2, 2):
             self._console.print("  " + line, style="dim", soft_wrap=True)
 
     def _row(self, word: str, name: str, width: int, text: str) -> None:

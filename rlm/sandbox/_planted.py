@@ -20,10 +20,11 @@ __all__ = ["Planted"]
 _VICTIM = """
 import os, signal, sys
 signal.signal(signal.SIGWINCH, lambda number, frame: os._exit(7))
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 print(flush=True)
 sys.stdin.read()
 """
-"""Ends by a signal that others ignore, and with whoever started it."""
+"""Ends by a signal that others ignore, and with whoever started it, who may be interrupted."""
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")
 
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import pytest
 from engines import need_docker
 
+from cli.pseudo import on_a_terminal
 from cli.shell import PROGRAM, environment, rlm
 from rlm.cli.app import run_app
 from rlm.cli.doctor import Report, examine
@@ -258,6 +259,21 @@ def test_a_sandbox_that_raises_is_a_finding_and_not_the_end() -> None:
     assert found.state == "note" and "on fire" in found.text
 
 
+def test_an_interrupt_is_told_by_nothing_that_was_planted(tmp_path: Path) -> None:
+    seen = on_a_terminal(
+        "doctor", "--sandbox", "process", cwd=tmp_path, stdin="", when="process: files",
+        then=lambda pid: "\x03", TMPDIR=str(tmp_path),
+    )  # fmt: skip
+    assert seen.code == 130 and "Traceback" not in seen.text
+    assert not list(tmp_path.glob("rlm-*"))
+
+
+def test_a_folder_of_logs_that_cannot_even_be_looked_at_is_a_note() -> None:
+    found = machine("x" * 300)["logs"]
+    assert (found.state, found.how) == ("note", "give another folder with --log-dir")
+    assert found.text.endswith("cannot be written: File name too long")
+
+
 # How it is shown -------------------------------------------------------------------------------
 
 
@@ -316,7 +332,7 @@ def test_where_glyphs_cannot_be_written_words_say_it(tmp_path: Path) -> None:
         "doctor", "--quick", "--sandbox", "process",
         cwd=tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="0",
     )  # fmt: skip
-    assert done.stdout.isascii() and "+ ok " in done.stdout and "\\u" not in done.stdout
+    assert done.stdout.isascii() and "+ ok " in done.stdout and "\\" not in done.stdout
 
 
 def test_a_finding_cannot_pretend_to_be_another(
@@ -444,6 +460,25 @@ def test_an_engine_that_does_not_answer_comes_with_the_way_in(
     monkeypatch.setattr(doctor_docker, "_line", refuse)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     (found,) = doctor_docker.look_at_engine("rlm/repl").findings
+    assert found.state == "note" and how in found.how
+
+
+@pytest.mark.parametrize(
+    ("host", "how"),
+    [
+        ("ssh://box", "export DOCKER_HOST=unix:///PATH"),
+        ("nonsense", "export DOCKER_HOST=unix:///PATH"),
+        ("tcp://127.0.0.1:1", "see that it listens there"),
+        ("unix:///none.sock", "unset it"),
+    ],
+)
+def test_what_docker_host_says_comes_with_what_to_say_instead(
+    monkeypatch: pytest.MonkeyPatch, host: str, how: str
+) -> None:
+    from rlm.cli.doctor_docker import look_at_engine
+
+    monkeypatch.setenv("DOCKER_HOST", host)
+    (found,) = look_at_engine("rlm/repl").findings
     assert found.state == "note" and how in found.how
 
 
