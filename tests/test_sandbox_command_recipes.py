@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines import need_docker, need_program
+from engines import need, need_docker, need_program
 
 import rlm
 from rlm.files import File
@@ -365,6 +365,7 @@ def test_rb45_a_whole_run_goes_through_a_recipe(recipe: Recipe) -> None:
 
 @each(["ssh"])
 def test_a_terminal_in_between_is_told(recipe: Recipe) -> None:
+    need(os.geteuid() == 0, "sshd that gives terminals", "run this test as root")
     words = [*recipe.sandbox.command[:-1], "-tt", "-o", "RequestTTY=force", "box"]
     with pytest.raises(rlm.SandboxError, match="puts a terminal in between"):
         cells(dataclasses.replace(recipe.sandbox, command=words))
