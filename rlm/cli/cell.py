@@ -37,6 +37,8 @@ LOST = 2
 USAGE = 64
 """Nothing was run, for what was asked is impossible; elsewhere that is 2, which is taken here."""
 
+_CUT = 4095
+"""Bytes of a line that a terminal of Linux passes on; it drops the rest without a word."""
 _FUNCTIONS = (
     "llm_query",
     "parallel_queries",
@@ -152,12 +154,18 @@ def _execute(
 def _read_code() -> str:
     if sys.stdin.isatty() and sys.stderr.isatty():
         exits.write_plain("Type or paste a cell; Ctrl-D on a line of its own runs it.")
-    code = sys.stdin.buffer.read().decode("utf-8", "replace")
+    code = sys.stdin.buffer.read()
     if not code.strip():
-        from rlm.errors import ConfigurationError
+        raise _misuse("no code: give it on stdin, as in rlm exec < cell.py")
+    if sys.stdin.isatty() and max(map(len, code.split(b"\n"))) >= _CUT:
+        raise _misuse(f"a terminal cuts lines after {_CUT:,} bytes: rlm exec < cell.py does not")
+    return code.decode("utf-8", "replace")
 
-        raise ConfigurationError("no code: give it on stdin, as in rlm exec < cell.py")
-    return code
+
+def _misuse(said: str) -> Exception:
+    from rlm.errors import ConfigurationError
+
+    return ConfigurationError(said)
 
 
 async def _as_json(

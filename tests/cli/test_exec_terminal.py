@@ -123,6 +123,12 @@ def test_an_empty_cell_that_was_typed_is_misuse(tmp_path: Path) -> None:
     assert seen.code == 64 and "no code" in seen.text
 
 
+def test_a_line_that_the_terminal_has_cut_is_not_run(tmp_path: Path) -> None:
+    typed = f"print('ran')\nx = 1  # {'x' * 5000}; x = 2\n\x04"
+    seen = on_a_terminal("exec", cwd=tmp_path, typed=typed)
+    assert seen.code == 64 and "cuts lines" in seen.text and "ran" not in seen.text
+
+
 def test_nothing_is_said_of_waiting_where_stderr_is_no_terminal(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     os.write(ours, b"6 * 7\n\x04")
