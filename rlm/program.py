@@ -46,7 +46,7 @@ def prepare(
     contract = Signature.parse(signature)
     if options.get("instructions"):
         contract = contract.with_instructions(str(options["instructions"]))
-    inputs = contract.check_inputs(input)
+    inputs = contract.check_inputs(input, trusted=True)
     limits = resolve.limits(options.get("limits"))
     check_limits(inputs, limits)
     tools = resolve.tools(options.get("tools"))

@@ -6,7 +6,9 @@ import copy
 import dataclasses
 import difflib
 import os
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -18,6 +20,7 @@ from rlm.files import File
 from rlm.signature.coerce import convert, fits, match_names, shown
 from rlm.signature.field import REQUIRED, Field, Parts
 from rlm.signature.output import Output, plain
+from rlm.signature.reading import TooLong, unbounded
 from rlm.signature.scalars import Refused
 from rlm.signature.schema import object_schema
 from rlm.signature.sources import marks, parse_source
@@ -30,6 +33,11 @@ _FORMS = (
     "a text such as 'report, question -> answer: str', a class with InputField() and "
     "OutputField(), a pydantic model of the outputs, a pair of models, or a DSPy signature"
 )
+
+_TOLD = 20
+"""Names that are told one by one, and names among which the nearest is looked for."""
+_LONGEST_NAME = 100
+"""Characters of a name that is compared: the nearest of long ones takes quadratic time."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,8 @@ class Signature:
     def __post_init__(self) -> None:
         if not self.outputs:
             raise ConfigurationError("a signature needs an output field, as in 'text -> answer'")
-        names = [each.name for each in (*self.inputs, *self.outputs)]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        names = Counter(each.name for each in (*self.inputs, *self.outputs))
+        twice = sorted(name for name, count in names.items() if count > 1)
         if twice:
             raise ConfigurationError(
                 f"a signature names a field twice: {', '.join(twice)}; rename one of each"
@@ -102,13 +110,18 @@ class Signature:
         """The text that reads back as this signature, where its types are plain ones."""
         return write_text(self.inputs, self.outputs, self.instructions)
 
-    def check_inputs(self, given: Any) -> dict[str, Any]:
+    def check_inputs(self, given: Any, *, trusted: bool = False) -> dict[str, Any]:
         """Return the inputs by name, in order, with defaults; each as given where its type allows.
 
         A model or dataclass gives its fields; a bare value is enough for a single input; a path
-        where anything goes is a file. Raises ConfigurationError that names what is missing,
-        unknown or of another type.
+        where anything goes is a file. Texts that write a list or a record are read up to a size,
+        and of any size where they are `trusted`. Raises ConfigurationError that names what is
+        missing, unknown or of another type.
         """
+        with unbounded() if trusted else nullcontext():
+            return self._checked(given)
+
+    def _checked(self, given: Any) -> dict[str, Any]:
         given = self._inputs_by_name(given)
         problems = _unknown(given, self.inputs, "input")
         checked: dict[str, Any] = {}
@@ -187,7 +200,9 @@ class Signature:
         if isinstance(value, str) and value.lstrip().startswith(("{", "```")):
             try:
                 given = convert(value, dict[str, Any])
-            except Refused:
+            except Refused as refused:
+                if isinstance(refused, TooLong) and len(known) > 1:
+                    raise
                 given = value
         if isinstance(given, Mapping):
             names = match_names(given, known)
@@ -213,8 +228,14 @@ class Signature:
         return []
 
     def dump(self, output: Mapping[str, Any]) -> dict[str, Any]:
-        """Return outputs as plain JSON values, from which `coerce` makes the same outputs."""
-        return {name: plain(value) for name, value in output.items()}
+        """Return outputs as plain JSON values, from which `coerce` makes the same outputs.
+
+        Raises ValidationFailed for one that is nested too deeply to be written.
+        """
+        try:
+            return {name: plain(value) for name, value in output.items()}
+        except RecursionError:
+            raise ValidationFailed(["the output is nested too deeply"]) from None
 
     def json_schema(self, side: Literal["inputs", "outputs"] = "outputs") -> dict[str, Any]:
         """Return the JSON schema of the outputs (or inputs) as one object."""
@@ -247,16 +268,21 @@ class Signature:
 
 
 def _unknown(given: Mapping[Any, Any], fields: tuple[Field, ...], what: str) -> list[str]:
-    known = [each.name for each in fields]
-    problems = []
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the {what}s are: {', '.join(known)}"
-            if not known:  # as in a model of the outputs
-                hint = "the signature has none: give a pair (Inputs, Outputs), or use InputField()"
-            problems.append(f"there is no {what} {shown(key)}; {hint}")
+    names = {each.name for each in fields}
+    unknown = [key for key in given if key not in names]
+    problems = [_no_such(key, fields, what) for key in unknown[:_TOLD]]
+    if len(unknown) > _TOLD:
+        problems.append(f"there are {len(unknown) - _TOLD:,} more unknown {what}s")
     return problems
+
+
+def _no_such(key: Any, fields: tuple[Field, ...], what: str) -> str:
+    known = [each.name for each in fields[:_TOLD] if len(each.name) <= _LONGEST_NAME]
+    near = difflib.get_close_matches(str(key)[:_LONGEST_NAME], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the {what}s are: {', '.join(known)}"
+    if not fields:  # as in a model of the outputs
+        hint = "the signature has none: give a pair (Inputs, Outputs), or use InputField()"
+    return f"there is no {what} {shown(key)}; {hint}"
 
 
 def _convert_into(made: dict[str, Any], problems: list[str], each: Field, value: Any) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import enum
-import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -12,20 +10,22 @@ from decimal import Decimal
 from functools import lru_cache
 from reprlib import Repr
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from rlm.errors import ConfigurationError
 from rlm.signature.output import plain
+from rlm.signature.reading import TooLong, bounded, read
 from rlm.signature.scalars import SCALARS, Refused
 from rlm.signature.types import is_union, members, type_text
 
 __all__ = ["adapter", "convert", "fits", "match_names", "shown"]
 
-_FENCE = re.compile(r"```[\w-]*\s*\n(.*?)\n?\s*```", re.DOTALL)
 _BULLET = re.compile(r"\s*(?:[-*•]|\d{1,4}[.)])\s+(?=\S)")
 _NOTHING = {"", "none", "null", "n/a", "nil"}
+_KEPT = 256
+"""Validators that are kept; one can take a megabyte."""
 _ONE_LINE = Repr()
 _ONE_LINE.maxstring = _ONE_LINE.maxother = 120
 _ONE_LINE.maxlong = 60
@@ -41,6 +41,30 @@ def shown(value: Any) -> str:
 
 def adapter(annotation: Any) -> TypeAdapter[Any]:
     """Return pydantic's compiled validator of a type; compiled once per type."""
+    return _known(annotation).adapter
+
+
+class _Known(NamedTuple):
+    """What is known of a type; `choices` are those of a Literal."""
+
+    annotation: Any
+    adapter: TypeAdapter[Any]
+    choices: _Choices
+
+
+def _known(annotation: Any) -> _Known:
+    found = _recent.get(id(annotation))
+    if found is None or found.annotation is not annotation:
+        choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+        pairs = [(choice, choice) for choice in choices]
+        found = _Known(annotation, _looked_up(annotation), _Choices.of(pairs))
+        if len(_recent) >= _KEPT:
+            _recent.clear()
+        _recent[id(annotation)] = found
+    return found
+
+
+def _looked_up(annotation: Any) -> TypeAdapter[Any]:
     try:
         return _adapter(annotation)
     except TypeError:  # an Annotated type whose metadata cannot be hashed
@@ -67,7 +91,9 @@ def _compiled(annotation: Any) -> TypeAdapter[Any]:
         return TypeAdapter(annotation)
 
 
-_adapter = lru_cache(maxsize=1024)(_compiled)
+_adapter = lru_cache(maxsize=_KEPT)(_compiled)
+_recent: dict[int, _Known] = {}
+"""By identity: to hash a type of thousands of choices for each item of a list takes long."""
 
 
 def convert(value: Any, annotation: Any) -> Any:
@@ -81,7 +107,8 @@ def convert(value: Any, annotation: Any) -> Any:
         return adapter(annotation).validate_python(value, strict=True)
     except ValidationError:
         pass
-    changed = _coerced(value, annotation)
+    with bounded():
+        changed = _coerced(value, annotation)
     try:
         return adapter(annotation).validate_python(changed)
     except ValidationError as error:
@@ -105,7 +132,7 @@ def _coerced(value: Any, annotation: Any) -> Any:
     if is_union(annotation):
         return _one_of(value, args)
     if origin is Literal:
-        return _choice(value, [(choice, choice) for choice in args])
+        return _choice(value, _known(annotation).choices)
     kind = origin or annotation
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return _member(value, kind)
@@ -129,36 +156,58 @@ def _one_of(value: Any, choices: tuple[Any, ...]) -> Any:
     for choice in others:
         try:
             return convert(value, choice)
+        except TooLong:
+            raise
         except Refused:
             continue
     return value
 
 
-def _choice(value: Any, choices: list[tuple[Any, Any]]) -> Any:
+class _Choices(NamedTuple):
+    """What may be said and what each means; the texts by their spelling in lower case."""
+
+    pairs: list[tuple[Any, Any]]
+    spelled: dict[str, list[Any]]
+
+    @classmethod
+    def of(cls, pairs: list[tuple[Any, Any]]) -> _Choices:
+        spelled: dict[str, list[Any]] = {}
+        for choice, meant in pairs:
+            spelled.setdefault(str(choice).casefold(), []).append(meant)
+        return cls(pairs, spelled)
+
+
+@lru_cache(maxsize=_KEPT)
+def _enumerated(kind: type[enum.Enum]) -> tuple[_Choices, _Choices]:
+    by_value = _Choices.of([(member.value, member) for member in kind])
+    return by_value, _Choices.of([(member.name, member) for member in kind])
+
+
+def _choice(value: Any, choices: _Choices) -> Any:
     """Return what is meant by the one choice that a value spells, in whatever case."""
     if isinstance(value, str):
-        wanted = value.strip().strip("\"'").casefold()
-        found = [meant for choice, meant in choices if str(choice).casefold() == wanted]
+        found = choices.spelled.get(value.strip().strip("\"'").casefold(), [])
     else:
-        same = [pair for pair in choices if type(pair[0]) is type(value)]
+        same = [pair for pair in choices.pairs if type(pair[0]) is type(value)]
         found = [meant for choice, meant in same if choice == value]
     if len(found) == 1:
         return found[0]
-    raise Refused(f"should be one of {', '.join(repr(choice) for choice, _ in choices)}")
+    raise Refused(f"should be one of {', '.join(repr(choice) for choice, _ in choices.pairs)}")
 
 
 def _member(value: Any, kind: type[enum.Enum]) -> Any:
+    by_value, by_name = _enumerated(kind)
     try:
-        return _choice(value, [(member.value, member) for member in kind])
+        return _choice(value, by_value)
     except Refused:
-        return _choice(value, [(member.name, member) for member in kind])
+        return _choice(value, by_name)
 
 
 def _items(value: Any, kind: type, args: tuple[Any, ...]) -> Any:
     item = args[0] if args else Any
     if isinstance(value, str):
-        read = _read(value)
-        value = _lines(value, item) if read is None else read
+        found = read(value, "the list")
+        value = _lines(value, item) if found is None else found
     if isinstance(value, bool | int | float | Decimal) or (
         isinstance(value, Mapping) and members(item) is not None
     ):
@@ -191,7 +240,7 @@ def _lines(text: str, item: Any) -> Any:
 
 def _pairs(value: Any, args: tuple[Any, ...]) -> Any:
     if isinstance(value, str):
-        value = _read(value)
+        value = read(value, "the dict")
     elif isinstance(value, BaseModel):
         value = plain(value)
     if not isinstance(value, Mapping):
@@ -202,7 +251,7 @@ def _pairs(value: Any, args: tuple[Any, ...]) -> Any:
 
 def _record(value: Any, kind: type, fields: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
-        value = _read(value)
+        value = read(value, "the dict of its fields")
     if not isinstance(value, Mapping):
         return value
     known = [*fields]
@@ -217,24 +266,6 @@ def _record(value: Any, kind: type, fields: Mapping[str, Any]) -> Any:
     if issubclass(kind, BaseModel):
         return {kind.model_fields[n].alias or n if n in fields else n: v for n, v in made.items()}
     return made
-
-
-def _read(text: str) -> Any:
-    """Return the container that a text writes as JSON or as a Python literal, or `None`."""
-    inner = text.strip()
-    if fenced := _FENCE.fullmatch(inner):
-        inner = fenced[1].strip()
-    if not inner.startswith(("[", "{", "(")):
-        return None
-    try:
-        return json.loads(inner)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        made = ast.literal_eval(inner)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return None
-    return made if isinstance(made, list | tuple | dict | set) else None
 
 
 def match_names(given: Mapping[Any, Any], known: list[str]) -> dict[Any, str]:
@@ -253,7 +284,7 @@ def match_names(given: Mapping[Any, Any], known: list[str]) -> dict[Any, str]:
         if key not in exact and len(meant) == 1:
             found[key] = meant[0]
     if len(set(found.values())) < len(found):
-        raise Refused("several keys spell the same field: " + ", ".join(map(repr, found)))
+        raise Refused(f"several keys spell the same field: {', '.join(map(shown, found))}"[:2_000])
     return found
 
 

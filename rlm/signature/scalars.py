@@ -21,7 +21,7 @@ from rlm.signature.output import plain
 __all__ = ["SCALARS", "Refused"]
 
 _MONEY = re.compile(
-    r"(?P<sign>[-+]?)\s*(?:[$€£¥₹]|[A-Z]{3}\s)?\s*(?P<inner>[-+]?)"
+    r"(?P<sign>[-+]?)\s*+(?:(?:[$€£¥₹]|[A-Z]{3}\s)\s*+)?(?P<inner>[-+]?)"
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)\s*(?:[$€£¥₹]|\s[A-Z]{3})?"
 )
 

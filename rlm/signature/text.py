@@ -6,6 +6,8 @@ import ast
 import keyword
 import re
 import textwrap
+from bisect import bisect_right
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,11 +17,16 @@ from rlm.signature.types import admits_none, read_type
 
 __all__ = ["parse_text", "tidy", "write_text"]
 
-_PIECES = re.compile(
-    r"""(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>\#[^\n]*)"""
-    r"""|(?P<arrow>->)|(?P<blank>\n[ \t]*(?=\n))"""
+_MARK = re.compile(
+    r"""(?P<quote>["'])|(?P<comment>\#[^\n]*)|(?P<arrow>->)|(?P<blank>\n[ \t]*(?=\n))"""
 )
+_QUOTED = {'"': re.compile(r'"(?:\\.|[^"\\\n])*+"'), "'": re.compile(r"'(?:\\.|[^'\\\n])*+'")}
 _LONGEST = 100_000
+_LONGEST_FIELDS = 10_000
+"""Characters of all fields of a text, with their descriptions: cells write such texts, too."""
+_KEPT = 2_000
+"""Characters of a text that is kept once it is read; what is made of longer ones is large."""
+_NOTHING = object()
 _OPENING = "def _(*,"
 _EXAMPLE = "as in 'report, question -> answer: str, pages: list[int]'"
 
@@ -49,7 +56,7 @@ def parse_text(text: str) -> Parts:
             f"a signature has at most {_LONGEST:,} characters, not {len(text):,}: long "
             "instructions go into instructions=…"
         )
-    return _parsed(text)
+    return _parsed(text) if len(text) <= _KEPT else _parsed.__wrapped__(text)
 
 
 @lru_cache(maxsize=512)
@@ -64,7 +71,7 @@ def _split(text: str) -> tuple[_Side, _Side, str]:
     arrow: re.Match[str] | None = None
     end = len(text)
     comments: list[re.Match[str]] = []
-    for piece in _PIECES.finditer(text):
+    for piece in _pieces(text):
         if piece.lastgroup == "comment":
             comments.append(piece)
         elif piece.lastgroup == "arrow":
@@ -76,29 +83,58 @@ def _split(text: str) -> tuple[_Side, _Side, str]:
             break
     if arrow is None:
         raise ConfigurationError(f"{text[:200]!r} is no signature: it has no '->', {_EXAMPLE}")
+    if end > _LONGEST_FIELDS:
+        raise ConfigurationError(
+            f"the fields of a signature have at most {_LONGEST_FIELDS:,} characters, not {end:,}"
+        )
     left = _side(text, 0, arrow.start(), comments)
     right = _side(text, arrow.end(), end, comments)
     return left, right, text[end:]
 
 
+def _pieces(text: str) -> Iterator[re.Match[str]]:
+    """Find what is not inside of a string; each character is looked at a few times at most."""
+    at = 0
+    unclosed = {'"': -1, "'": -1}
+    while (mark := _MARK.search(text, at)) is not None:
+        at = mark.end()
+        quote = mark["quote"]
+        if quote is None:
+            yield mark
+        elif mark.start() > unclosed[quote]:
+            string = _QUOTED[quote].match(text, mark.start())
+            if string is not None:
+                at = string.end()
+            else:  # nor is there an end for any other of its kind in this line
+                unclosed[quote] = _line_end(text, at)
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
 def _side(text: str, start: int, end: int, comments: list[re.Match[str]]) -> _Side:
     found: dict[int, str] = {}
-    part, done = "", start
+    parts: list[str] = []
+    done, line = start, 0
     for piece in comments:
         if start <= piece.start() < end:
-            part += text[done : piece.start()]
-            found[part.count("\n")] = piece.group()[1:].strip()
+            parts.append(text[done : piece.start()])
+            line += parts[-1].count("\n")
+            found[line] = piece.group()[1:].strip()
             done = piece.end()
-    return _Side(part + text[done:end], found)
+    return _Side("".join([*parts, text[done:end]]), found)
 
 
 def _fields(side: _Side, untyped: Any) -> list[Field]:
     arguments = _arguments(side.text)
     described: dict[str, list[str]] = {argument.arg: [] for argument, _ in arguments}
-    for line, comment in sorted(side.comments.items()):
-        before = [a.arg for a, _ in arguments if a.lineno - 1 <= line]
+    lines = [argument.lineno - 1 for argument, _ in arguments]
+    for line, comment in side.comments.items():
+        before = bisect_right(lines, line)
         if before:
-            described[before[-1]].append(comment)
+            described[arguments[before - 1][0].arg].append(comment)
     fields = []
     for argument, default in arguments:
         try:
@@ -158,7 +194,7 @@ def _error(what: str, line: str, column: int) -> ConfigurationError:
 def write_text(inputs: tuple[Field, ...], outputs: tuple[Field, ...], instructions: str) -> str:
     """Write the text that reads back as the same fields and instructions."""
     described = any(field.description for field in (*inputs, *outputs))
-    left, right = _write(inputs, Any, described), _write(outputs, None, described)
+    left, right = _write(inputs, Any, described), _write(outputs, _NOTHING, described)
     head = f"{left}\n->\n{right}" if described else f"{left} -> {right}".strip()
     return f"{head}\n\n{instructions}" if instructions else head
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rlm.errors import ConfigurationError
 from rlm.files import File
 from rlm.signature import Field, Signature, parse_type, type_text
+from tests.fuzz.watchdog import watched
 
 
 def test_a_line_of_text_is_a_signature() -> None:
@@ -112,7 +113,7 @@ def test_rb14_field_types_by_their_json_names(name: str, meant: Any) -> None:
         ("a -> c: File", "can only be an input"),
         ("a -> b: " + "list[" * 500, "cannot be read"),
         ("a -> b: " + "list[" * 90 + "int" + "]" * 90, "nested deeper than 20"),
-        ("a -> b: x" + ".y" * 5000, "cannot be read|is not a type"),
+        ("a -> b: x" + ".y" * 4000, "cannot be read|is not a type"),
         ("a -> b" * 100_000, "has at most"),
     ],
 )
@@ -172,3 +173,28 @@ def test_any_text_is_a_signature_or_a_configuration_error(text: str) -> None:
         except ConfigurationError:
             continue
         assert Signature.parse(signature.text) == signature
+
+
+def test_a_signature_of_quotes_is_looked_at_once() -> None:
+    for quotes in ('"' + '\\"' * 49_000, "'\\'" * 30_000, "\"'" * 49_000, '"' * 99_000):
+        with watched(10), pytest.raises(ConfigurationError):
+            Signature.parse(f"{quotes} -> x")
+
+
+def test_fields_have_a_length_and_instructions_a_longer_one() -> None:
+    with pytest.raises(ConfigurationError, match="at most 10,000 characters, not 12,"):
+        Signature.parse(", ".join(f"field_{n}" for n in range(1_000, 2_000)) + " -> x")
+    assert len(Signature.parse("a -> b\n\n" + "word " * 10_000).instructions) > 40_000
+
+
+def test_comments_belong_to_the_field_before_them() -> None:
+    signature = Signature.parse("a, b,  # of b\n  # and more\nc -> x  # of x")
+    told = {field.name: field.description for field in signature.inputs}
+    assert told == {"a": "", "b": "of b and more", "c": ""}
+    assert signature.outputs[0].description == "of x"
+
+
+@pytest.mark.parametrize("text", ["a 'b -> c -> d", "it's -> b", 'a: Literal["x -> c'])
+def test_a_quote_without_an_end_hides_no_arrow(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"one '->'|cannot be read"):
+        Signature.parse(text)
