@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import rlm.errors
 from rlm.reply import Dialect, Exec, Final, ParseError, parse
+from tests.fuzz.watchdog import watched
 
 CASES: dict[str, list[dict[str, Any]]] = json.loads(
     Path(__file__).with_name("replies.json").read_text(encoding="utf-8")
@@ -228,10 +229,46 @@ MEGABYTE = [
     "```repl\n" + "print('a')\n" * 90_000 + "```",
     '{"action": "exec", "code": "' + 'x = "a"}\n' * 100_000,
     "{'action': 'exec', 'code': '" + "print(1)\\n" * 90_000 + "'}",
+    "x" + "\n" * 1_000_000 + "y",
+    "x = 1" + "\n \t" * 60_000 + "y",
+    "```repl\n" + "\n" * 190_000 + "(",
+    "x ```repl\n" * 100_000,
+    "x ```repl\n" * 100_000 + "```\n",
+    "{#" * 500_000,
+    "```" + " " * 1_000_000 + "`",
+    "```repl " + " " * 1_000_000 + "x",
+    "~" * 1_000_000 + "`",
+    "`" * 500_000 + "a b" + "`" * 499_999,
+    "```repl\n" + '\\"' * 500_000 + "\n```",
+    "```repl\n\\'''\n```\n" * 60_000,
+    "```repl " + "a=a" * 300_000 + " x\nprint(1)\n```",
+    "```repl " + 'a="a" ' * 160_000 + "x\nprint(1)\n```",
+    "<rlm-code>\n<![CDATA[" + " " * 1_000_000 + "x\n</rlm-code>",
+    "x<rlm-final>" * 80_000,
+    "x<rlm-code>print(" * 60_000,
+    "```repl\nfor " + "x in " * 38_000 + "\n",
+    "```repl\nclass " + "a" * 190_000 + "\n",
+    "{}</think>" * 100_000,
+    "```\n" + "<think>\n" * 120_000 + "</think>",
+    "int,\n\n" * 33_000,
+    "x;" * 100_000,
+    "```json\n{" * 100_000,
+    "```repl\n<rlm-code>\n" * 50_000,
+    '{"action": ' * 900 + "1" + "}" * 900,
 ]
 
 
 @pytest.mark.parametrize("text", MEGABYTE, ids=lambda text: repr(text[:24]))
 def test_a_megabyte_of_any_kind_is_read_to_its_end(text: str) -> None:
-    with contextlib.suppress(ParseError):  # quadratic work would take hours here
+    with watched(60), contextlib.suppress(ParseError):  # quadratic work would take hours here
         parse(text)
+
+
+def test_an_entity_of_thousands_of_digits_is_left_as_it_is() -> None:
+    code = f"print('&#{'1' * 5_000};')"
+    assert parse(f"&lt;rlm-code&gt;\n{code}\n&lt;/rlm-code&gt;") == Exec(code, dialect="tags")
+
+
+@pytest.mark.parametrize("info", ["name=a b='c d'", 'title="a b" x=1', "id=1"])
+def test_attributes_of_a_fence_are_no_code(info: str) -> None:
+    assert parse(f"```repl {info}\nprint(1)\n```") == Exec("print(1)")

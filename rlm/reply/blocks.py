@@ -3,14 +3,14 @@
 # ruff: noqa: RUF001 - typographic quotes are what this module reads
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
 from rlm.reply.actions import Exec, Final
-from rlm.reply.code import code_end, compiles, is_clearly_code, mended
+from rlm.reply.code import code_end, compiles, is_clearly_code, mended, without_entities
+from rlm.reply.effort import left
 from rlm.reply.languages import kind_of
 from rlm.reply.loose_json import read_object
 from rlm.reply.objects import Finding, final_value, from_object, weak_final
@@ -18,15 +18,16 @@ from rlm.reply.objects import Finding, final_value, from_object, weak_final
 __all__ = ["Block", "blocks"]
 
 _OBJECT = (
-    r"\{\s*(?:(?://|\#)[^\n]*\n\s*)?(?:[\"'“”‘’][\w $-]{1,60}[\"'“”‘’]|[A-Za-z_]\w{0,60})\s*[:=]"
+    r"\{\s*(?:(?://|\#)[^\n]{0,500}\n\s*)?"
+    r"(?:[\"'“”‘’][\w $-]{1,60}[\"'“”‘’]|[A-Za-z_]\w{0,60})\s*[:=]"
 )
 _MARK = re.compile(
-    r"^(?P<lead>[ \t]*(?:>[ \t]?|[-*+][ \t]+|\d{1,3}[.)][ \t]+)?)(?P<ticks>`{3,}|~{3,})"
-    r"[ \t]*(?P<info>[^\n`]*)$"
-    r"|^[ \t]*(?P<marks>`{3,})(?P<tag>[\w-]*)[ \t]+(?P<line>[^\n]+?)(?P=marks)[ \t]*$"
-    r"|(?<=[^\s`])[ \t]*(?P<late>`{3,})(?P<lang>repl|python|py|final|json)[ \t]*$"
+    r"^(?P<lead>[ \t]*+(?:>[ \t]?|[-*+][ \t]++|\d{1,3}[.)][ \t]++)?)(?P<ticks>`{3,}+|~{3,}+)"
+    r"[ \t]*+(?P<info>[^\n`]*+)$"
+    r"|^[ \t]*+(?P<marks>`{3,20}+)(?P<tag>[\w-]*+)[ \t]++(?P<line>[^\n]+?)(?P=marks)[ \t]*+$"
+    r"|(?<=[^\s`])[ \t]*+(?P<late>`{3,}+)(?P<lang>repl|python|py|final|json)[ \t]*+$"
     r"|(?<!`)`[^`\n]+`(?!`)"
-    r"|(?P<open><|&lt;)\s*rlm[-_: ]?(?P<name>code|final)\b(?P<more>[^<>&]{0,200})(?:>|&gt;)"
+    r"|(?P<open><|&lt;)\s*+rlm[-_: ]?(?P<name>code|final)\b(?P<more>[^<>&]{0,200})(?:>|&gt;)"
     rf"|(?P<object>{_OBJECT})",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -36,12 +37,13 @@ _TAG_END = re.compile(
 _LOOSE_TAG_END = re.compile(r"(?:<|&lt;)/\s*(?:rlm|code|final)\b[^<>\n&]{0,200}(?:>|&gt;|$)", re.I)
 _ENDING = re.compile(r"\s*(?:submit|SUBMIT|FINAL|FINAL_VAR)\s*\(.*\)\s*\Z", re.DOTALL)
 _CODE_BEGINS = re.compile(r"(?:import|from|print|for|with|if)\b|[\w.]+\(|\w+ ?=[^=]")
-_ATTRIBUTES = re.compile(r"(?:\w+=(?:\"[^\"]*\"|'[^']*'|\S+)\s*)+$")
+_ATTRIBUTES = re.compile(r"(?>\w+=(?:(?:\"[^\"]*\"|'[^']*')(?=\s|$)|\S+)\s*)+$")
 _OTHER_FENCE = re.compile(r"^[ \t]*(?:`{2,}|~{3,})[ \t]*$", re.MULTILINE)
 _TRAILING_TICKS = re.compile(r"(?<=[^\n`])`{3,}[ \t]*$", re.MULTILINE)
-_MAX_BAD_OBJECTS = 20  # a reply with more broken objects than this is not worth the time
+_MAX_BAD = 20  # a reply with more broken objects, or fences and tags, is not worth the time
 _MAX_NESTED = 40
 _MAX_BLOCKS = 2000
+_CDATA = "<![CDATA["
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +58,20 @@ class Block:
 
 def blocks(text: str, outputs: Sequence[str]) -> Iterator[Block]:
     """Yield the blocks of the text; each character is looked at a bounded number of times."""
-    at, bad, count = 0, 0, 0
+    at, count = 0, 0
+    bad, bad_objects = 0, 0
     while count < _MAX_BLOCKS and (mark := _MARK.search(text, at)) is not None:
         block: Block | None = None
-        if mark["ticks"] or mark["late"]:
-            block = _fence(text, mark, outputs)
-        elif mark["marks"]:
+        if mark["marks"]:
             kind, _ = kind_of(mark["tag"])
             block = _block(mark.start(), mark.end(), kind, mark["line"], outputs)
-        elif mark["open"]:
-            block = _tag(text, mark, outputs)
-        elif mark["object"] and bad < _MAX_BAD_OBJECTS:
-            block = _object(text, mark.start(), outputs)
+        elif mark["object"]:
+            if bad_objects < _MAX_BAD:
+                block = _object(text, mark.start(), outputs)
+                bad_objects += block is None
+        elif (mark["ticks"] or mark["late"] or mark["open"]) and bad < _MAX_BAD:
+            block = (_tag if mark["open"] else _fence)(text, mark, outputs)
             bad += block is None
-            if block is None:
-                at = mark.end()
-                continue
         if block is None:
             at = mark.end()
             continue
@@ -83,9 +83,9 @@ def blocks(text: str, outputs: Sequence[str]) -> Iterator[Block]:
 # -- fences ------------------------------------------------------------------------------------
 
 
-@cache
+@lru_cache(maxsize=64)
 def _closer(mark: str, least: int) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t>]*{mark}{{{least},}}[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
+    return re.compile(rf"^[ \t>]*+{mark}{{{least},}}+[ \t]*+(?P<info>[^\n`]*+)$", re.MULTILINE)
 
 
 def _fence(text: str, mark: re.Match[str], outputs: Sequence[str]) -> Block | None:
@@ -160,7 +160,7 @@ def _up_to_other_fence(body: str, kind: str) -> str:
 def _longest_program(body: str) -> str:
     """Cut off the prose that follows code in a block without an end."""
     at = len(body)
-    for _ in range(_MAX_BAD_OBJECTS):
+    for _ in range(_MAX_BAD):
         at = body.rfind("\n\n", 0, at)
         if at < 0:
             break
@@ -203,10 +203,22 @@ def _inner(body: str, outputs: Sequence[str]) -> Block | None:
     """Return the action that a block holds in the spelling of another dialect."""
     stripped = body.lstrip()
     if stripped[:1] in ("{", "["):
-        return next((b for b in blocks(stripped, outputs) if b.finding is not None), None)
+        return next((b for b in _within(stripped, outputs) if b.finding is not None), None)
     if re.match(r"(?:<|&lt;)(?:!\[CDATA\[)?\s*/?rlm|(?:<\?xml)", stripped, re.IGNORECASE):
-        return next((b for b in blocks(stripped, outputs) if b.finding is not None), None)
+        return next((b for b in _within(stripped, outputs) if b.finding is not None), None)
     return None
+
+
+def _within(body: str, outputs: Sequence[str]) -> Iterator[Block]:
+    """Yield the blocks inside of a block, unless that is inside of many others."""
+    mine = left()
+    if mine.nested == 0:
+        return
+    mine.nested -= 1
+    try:
+        yield from blocks(body, outputs)
+    finally:
+        mine.nested += 1
 
 
 def _code(body: str) -> Finding:
@@ -249,16 +261,15 @@ def _tag(text: str, mark: re.Match[str], outputs: Sequence[str]) -> Block | None
         end = closer.end() if closer["slash"] else closer.start()
         if not closer["slash"] and not body.strip() and not final:
             return None
-    alone = not text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip()
     if closer is None or not closer["slash"]:
         if not final and not is_clearly_code(body):
             return None
-        if final and not alone:
+        if final and text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip():
             return None
     if mark["open"] != "<":
-        body = html.unescape(body)
-    cdata = re.fullmatch(r"\s*<!\[CDATA\[(.*?)(?:\]\]>)?\s*", body, re.DOTALL)
-    body = cdata[1] if cdata else body
+        body = without_entities(body)
+    if body.lstrip().startswith(_CDATA):
+        body = body.strip().removeprefix(_CDATA).removesuffix("]]>")
     return Block(mark.start(), end, _tagged(body, final, outputs))
 
 
@@ -268,7 +279,7 @@ def _tagged(body: str, final: bool, outputs: Sequence[str]) -> Finding:
         return f"Your <rlm-{name}> is empty. Put the {'answer' if final else 'Python'} inside it."
     if final:
         return Final(final_value(body, outputs), dialect="tags")
-    fenced = next((b.finding for b in blocks(body, ()) if isinstance(b.finding, Exec)), None)
+    fenced = next((b.finding for b in _within(body, ()) if isinstance(b.finding, Exec)), None)
     if isinstance(fenced, Exec) and re.match(r"\s*(?:```|~~~)", body):
         return replace(fenced, dialect="tags")
     return Exec(mended(body), dialect="tags")

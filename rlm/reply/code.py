@@ -10,23 +10,26 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 
-__all__ = ["code_end", "compiles", "is_clearly_code", "mended"]
+from rlm.reply.effort import left
+
+__all__ = ["code_end", "compiles", "is_clearly_code", "mended", "without_entities"]
 
 _TOO_LONG = 200_000  # characters; longer texts are taken for what they seem to be
 
+_TELLING = 1_000  # statements, of which one must do something
 _LOOK_AHEAD = 400  # characters in which a string of one line must end
 
 _INERT = re.compile(
     r"#[^\n]*+"
     r'|"""(?:[^"\\]|\\.|"(?!""))*+(?:"""|\Z)'
     r"|'''(?:[^'\\]|\\.|'(?!''))*+(?:'''|\Z)"
-    r'|"(?:[^"\\\n]|\\.)*+"'
-    r"|'(?:[^'\\\n]|\\.)*+'",
+    r'|"(?:[^"\\\n]|\\.)*+(?:"|(?=\n)|\Z)'  # one without an end is looked at once, too
+    r"|'(?:[^'\\\n]|\\.)*+(?:'|(?=\n)|\Z)",
     re.DOTALL,
 )
 _STATEMENT = re.compile(
-    r"^\s*(?:import \w|from [\w.]+ import |def \w+\(|async def |class \w+.*:|print\(|with .+:$"
-    r"|for .+ in .+:|while .+:|if .+:$|try:|return\b|submit\("
+    r"^[^\S\n]*+(?:import \w|from [\w.]+ import |def \w+\(|async def |class \w++.*:|print\("
+    r"|with .+:$|for (?>.+? in ).+:|while .+:|if .+:$|try:|return\b|submit\("
     r"|[A-Za-z_][\w.\[\]'\"]* ?[-+*/|&]?= ?\S)",
     re.MULTILINE,
 )
@@ -38,9 +41,28 @@ _SPACES = str.maketrans(
 
 
 def parsed(code: str) -> ast.Module | None:
-    """Return the syntax tree, or None for what is not Python."""
-    if len(code) > _TOO_LONG:
-        return None
+    """Return the syntax tree, or None for what is not Python or too long to be tried."""
+    return _tree(code) if _worth_parsing(code) else None
+
+
+def compiles(code: str) -> bool:
+    """Whether this is Python without a syntax error, or too long to be tried."""
+    return not _worth_parsing(code) or _tree(code) is not None
+
+
+def _worth_parsing(code: str) -> bool:
+    return len(code) <= min(_TOO_LONG, left().parse)
+
+
+def _tree(code: str) -> ast.Module | None:
+    mine = left()
+    if mine.last[0] != code:
+        mine.parse -= len(code)
+        mine.last = code, _parsed(code)
+    return mine.last[1]
+
+
+def _parsed(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a doubtful escape is the sandbox's to tell
@@ -49,17 +71,12 @@ def parsed(code: str) -> ast.Module | None:
         return None
 
 
-def compiles(code: str) -> bool:
-    """Whether this is Python without a syntax error."""
-    return len(code) > _TOO_LONG or parsed(code) is not None
-
-
 def is_clearly_code(code: str) -> bool:
     """Whether a person would call this text a program, even one with a mistake in it."""
     tree = parsed(mended(code))
     if tree is None:
         return _STATEMENT.search(code) is not None
-    return any(_does_something(statement) for statement in tree.body)
+    return any(_does_something(statement) for statement in tree.body[:_TELLING])
 
 
 def _does_something(statement: ast.stmt) -> bool:
@@ -75,18 +92,23 @@ def code_end(text: str, start: int, closers: Iterator[re.Match[str]]) -> re.Matc
     """Return the first closer after `start` that stands in no string or comment of the code.
 
     When strings are left open, so that there is none or the code would not compile, the first
-    closer of all is meant.
+    closer of all is meant; so it is when all of it has been looked through too often.
     """
     first: re.Match[str] | None = None
+    mine = left(len(text))
     at = start
     for closer in closers:
         end = closer.start()
+        if mine.scan < 0:
+            return first or closer
+        before = at
         while at <= end:  # strings and comments are looked for no further than they matter
             span = _INERT.search(text, at, end + _LOOK_AHEAD)
             if span is None or span.start() >= end:
                 break
             whole = span if span.end() <= end else _INERT.match(text, span.start())
             at = (whole or span).end()
+        mine.scan -= max(at, end) - before + 20
         if at <= end:
             good = first is None or compiles(text[start:end])
             return closer if good else first
@@ -138,8 +160,16 @@ def _unescaped(code: str) -> str:
     return re.sub(r'\\([nt"\\])', lambda found: marks[found[1]], code)
 
 
+def without_entities(text: str) -> str:
+    """Return the text with the characters that its HTML entities name, `<` for `&lt;`."""
+    try:
+        return html.unescape(text)
+    except ValueError:  # the number of a character has thousands of digits
+        return text
+
+
 _GUESSES: tuple[Callable[[str], str], ...] = (
-    html.unescape,
+    without_entities,
     lambda code: code.translate(_SPACES),
     lambda code: code.translate(_SMART),
     lambda code: code.translate(_SPACES).translate(_SMART),

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from rlm.reply.code import compiles
+from rlm.reply.effort import effort
 
 __all__ = ["loads", "read_object"]
 
@@ -72,7 +73,8 @@ def read_object(text: str, at: int) -> tuple[dict[str, Any], int] | None:
     try:
         found = reader.value(0)
     except _NotJSON:
-        return _rescued(text, at)
+        with effort(len(text)):
+            return _rescued(text, at)
     return (found, reader.at) if isinstance(found, dict) else None
 
 

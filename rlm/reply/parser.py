@@ -11,6 +11,7 @@ from rlm.errors import ParseError
 from rlm.reply.actions import Action, Exec, Final
 from rlm.reply.blocks import Block, blocks
 from rlm.reply.code import compiles, is_clearly_code, mended
+from rlm.reply.effort import effort
 from rlm.reply.objects import final_value
 from rlm.reply.thinking import Parted, parted
 
@@ -28,7 +29,7 @@ _POOR_FENCE = re.compile(
     r"^(?P<marks>``|'''|\"\"\")(?P<tag>repl|python|py|final)[ \t]*\n", re.MULTILINE | re.IGNORECASE
 )
 _HEADLESS = re.compile(r"[\"'](?:action|code|thought|reasoning)[\"']\s*:")
-_STRAY_END = re.compile(r"\s*(?:```|</\s*rlm-?code\s*>)\s*\Z", re.IGNORECASE)
+_STRAY_END = re.compile(r"(?:```|</\s*rlm-?code\s*>)\Z", re.IGNORECASE)
 _MOST_PARAGRAPHS = 12
 _LONGEST_BARE = 200_000
 
@@ -42,6 +43,11 @@ def parse(text: str, *, outputs: Sequence[str] = ()) -> Action:
     text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff\u200b")
     if not text.strip():
         raise ParseError(f"Your reply is empty. {_HOW}")
+    with effort(len(text)):
+        return _parsed(text, outputs)
+
+
+def _parsed(text: str, outputs: Sequence[str]) -> Action:
     parts = parted(_uncovered(text))
     found = list(blocks(parts.visible, outputs))
     action = _chosen(parts.visible, found, outputs)
@@ -119,7 +125,7 @@ def _bare(text: str) -> Action | None:
     """Take a reply that is nothing but a program, perhaps after some prose, for one."""
     if len(text) > _LONGEST_BARE or text.lstrip()[:1] in ("{", "["):
         return None
-    text = _STRAY_END.sub("", text.strip())
+    text = _STRAY_END.sub("", text.strip()).rstrip()
     starts = [0, *(gap.end() for gap in re.finditer(r"\n\s*\n", text))]
     for start in starts[:_MOST_PARAGRAPHS]:
         code = mended(text[start:])

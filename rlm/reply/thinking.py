@@ -71,9 +71,11 @@ def _without_pairs(text: str) -> tuple[str, list[str]]:
     thoughts: list[str] = []
     at = 0
     fenced = False
+    closing = _CLOSE.search(text)
     while (opening := _OPEN_LINE.search(text, at)) is not None:
         fenced ^= len(_FENCE_LINE.findall(text, at, opening.start())) % 2 == 1
-        closing = _CLOSE.search(text, opening.end())
+        if closing is not None and closing.start() < opening.end():
+            closing = _CLOSE.search(text, opening.end())
         if closing is None:
             break
         if fenced:  # it is part of some code
@@ -89,12 +91,19 @@ def _without_pairs(text: str) -> tuple[str, list[str]]:
 def _stray(text: str) -> re.Match[str] | None:
     """Return the last closing tag that stands where one is written, not inside of code."""
     last = None
+    quotes, triples, blank, at = 0, 0, True, 0  # of the line up to here
     for closing in _CLOSE.finditer(text):
-        line = text[text.rfind("\n", 0, closing.start()) + 1 : closing.start()]
+        _, line_end, piece = text[at : closing.start()].rpartition("\n")
+        if line_end:
+            quotes, triples, blank = 0, 0, True
+        quotes += piece.count('"')
+        triples += piece.count("'''")
+        blank = blank and not piece.strip()
         after = text[closing.end() : closing.end() + 40].lstrip(" \t")
         ends = after.startswith(("\n", "{", "```", "<rlm")) or not after
-        if not line.strip() or (ends and line.count('"') % 2 == 0 and line.count("'''") == 0):
+        if blank or (ends and quotes % 2 == 0 and triples == 0):
             last = closing
+        blank, at = False, closing.end()
     if last is not None and text[last.end() :].strip() and _in_fence(text, last.start()):
         line = text[text.rfind("\n", 0, last.start()) + 1 : last.start()]
         if line.strip() or _OPEN_LINE.search(text, 0, last.start()):
