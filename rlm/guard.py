@@ -16,6 +16,8 @@ from types import NoneType
 
 __all__ = ["CodeCheck", "SyntaxProblem", "check"]
 
+_LONGEST = 1_000_000
+"""Characters of a cell: the tree of so many may take hundreds of megabytes."""
 _MAX_WARNINGS = 20
 _WIDTH = 160
 """Characters that are shown of a line with a syntax error."""
@@ -54,19 +56,23 @@ def check(code: str) -> CodeCheck:
 
     Nothing is run and nothing is raised. The grammar is that of the Python that this runs on.
     """
+    if len(code) > _LONGEST:
+        size = f"the code has {len(code):,} characters, and {_LONGEST:,} are the most"
+        return CodeCheck(None, SyntaxProblem(size, 1))
     try:
         tree = _parsed(code)
         seen = _Seen()
         seen.look(tree)
         if seen.misplaceable:  # such as `return` outside of a function: the compiler knows
             _compiled(tree)
+        said = tuple(_warnings(seen))
     except SyntaxError as error:
         return CodeCheck(None, _problem(error, code))
     except (RecursionError, MemoryError):
         return CodeCheck(None, SyntaxProblem("the code is nested too deeply to be read", 1))
     except ValueError as error:
         return CodeCheck(None, _not_text(error, code))
-    return CodeCheck(tree, None, tuple(_warnings(seen)))
+    return CodeCheck(tree, None, said)
 
 
 # `catch_warnings` changes the whole process; two of ours must not interleave.
@@ -250,7 +256,8 @@ class _Seen:
             case ast.Subscript(value=value, slice=ast.Constant(value=str(key))):
                 return self._looked_up(value, key, depth)
             case ast.Call(func=func, args=[value, ast.Constant(value=str(key)), *_]):
-                return self._of(value, key, depth) if self._dotted(func) == "getattr" else ""
+                named = self._dotted(func, depth - 1)
+                return self._of(value, key, depth) if named == "getattr" else ""
             case ast.Call(func=func, args=[ast.Constant(value=str(key)), *_]):
                 return key if self._dotted(func, depth - 1) in _LOOKUPS else ""
         return ""
