@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engines import need_namespaces, need_program
+from escapes.screen import terminal_harms
 
 import rlm
 from rlm.sandbox import remedies
@@ -34,6 +35,13 @@ def test_what_is_missing_is_told_once_a_process_in_one_line(
     assert "\n" not in said and "a root of its own; seccomp" in said and "rlm doctor" in said
     warn_of("docker", LACKS)
     assert len(caplog.records) == 2  # another sandbox
+
+
+def test_what_is_missing_cannot_be_obeyed_by_a_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of("elsewhere", ["seccomp\x1b[2J\x9b31m\u202e\r\nnothing", "a wall"])
+    (record,) = caplog.records
+    assert terminal_harms(record.getMessage()) == [] and "\n" not in record.getMessage()
+    assert "seccomp" in record.getMessage() and "a wall" in record.getMessage()
 
 
 def test_the_level_of_the_logger_silences_it(caplog: pytest.LogCaptureFixture) -> None:

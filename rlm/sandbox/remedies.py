@@ -28,11 +28,13 @@ _warned_of: set[str] = set()
 def warn_of(sandbox: str, missing: Sequence[str], advice: str = _ADVICE) -> None:
     """Log in one line what a sandbox lacks here, the first time in this process.
 
-    It goes to the logger `rlm`, whose level silences it.
+    It goes to the logger `rlm`, whose level silences it. What a guest elsewhere says of itself
+    is no more trusted than its cells: nothing in the line is obeyed by a terminal.
     """
     if missing and sandbox not in _warned_of:
         _warned_of.add(sandbox)
-        walls = "; ".join(sentence.partition(":")[0] for sentence in missing)
+        walls = "; ".join(str(sentence).partition(":")[0] for sentence in missing)
+        walls = "".join(each if each.isprintable() else "\ufffd" for each in walls)
         logging.getLogger("rlm").warning(
             "missing walls of the sandbox %r here: %s; %s", sandbox, walls, advice
         )
