@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from rlm import events
 from rlm.asking import Answer
-from rlm.errors import Aborted, RunError
+from rlm.errors import Aborted, RunError, told
 from rlm.prompt import describe
 from rlm.roster import RosterModel
 from rlm.run import Run
@@ -186,5 +186,4 @@ class Call(ABC):
 
 def error_fact(error: BaseException) -> events.ErrorFact:
     """Return an error as the trace tells of it."""
-    details = error.details() if isinstance(error, RunError) else {}
-    return events.ErrorFact(type=type(error).__name__, message=str(error), details=details)
+    return events.ErrorFact(**told(error))

@@ -53,7 +53,11 @@ __all__ = [
     "ToolError",
     "ValidationFailed",
     "boundary",
+    "told",
 ]
+
+_LONGEST_MESSAGE = 10_000
+_MOST_PROBLEMS, _LONGEST_PROBLEM = 50, 1000
 
 
 class RLMError(Exception):
@@ -195,7 +199,9 @@ class ValidationFailed(RunError):
     status = "failed_validation"
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = list(problems)
+        self.problems = [_clipped(each, _LONGEST_PROBLEM) for each in problems[:_MOST_PROBLEMS]]
+        if len(problems) > _MOST_PROBLEMS:
+            self.problems.append(f"and {len(problems) - _MOST_PROBLEMS:,} more")
         super().__init__("; ".join(self.problems) or "the output is not valid")
 
     def details(self) -> dict[str, Any]:  # noqa: D102 - inherited
@@ -229,3 +235,20 @@ class boundary:  # it reads as a statement; as a generator it would cost each re
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, RLMError):
             raise self._kind(f"{self._what}: {type(error).__name__}: {error}") from error
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """Return an error as plain JSON values: `type`, `message`, `details`.
+
+    Messages quote what a cell or a provider gave; of a long one the middle is left out.
+    """
+    details = error.details() if isinstance(error, RunError) else {}
+    message = _clipped(str(error), _LONGEST_MESSAGE)
+    return {"type": type(error).__name__, "message": message, "details": details}
+
+
+def _clipped(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    ends = most // 2
+    return f"{text[:ends]} … {len(text) - 2 * ends:,} characters … {text[-ends:]}"

@@ -16,6 +16,7 @@ from rlm.errors import (
     ProviderError,
     RLMError,
     ToolError,
+    told,
 )
 from rlm.leaf import TEXT, CompletionCall, check_room, check_size
 from rlm.lm.base import Message
@@ -226,8 +227,12 @@ async def _settled(reply: Awaitable[Told]) -> Told:
         return await reply
     except RLMError as error:
         retryable = isinstance(error, ProviderError) and error.retryable
-        told = {"type": type(error).__name__, "message": str(error)}
-        return {"failure": {**told, "retryable": retryable}}
+        about = told(error)
+        return {
+            "failure": {
+                "type": about["type"], "message": about["message"], "retryable": retryable,
+            }
+        }  # fmt: skip
 
 
 _READ = Signature.parse("context -> answer: str")

@@ -114,6 +114,23 @@ submit(str(found))
     assert len(result.trace.to_jsonl()) < 100_000
 
 
+def test_what_a_cell_gives_is_quoted_by_its_ends() -> None:
+    code = """
+long = "y" * 2_000_000
+def tried(function):
+    try: function()
+    except Exception as error: return len(str(error))
+found = [
+    tried(lambda: llm_query("x", model=long)), tried(lambda: llm_query("x", sample=long)),
+    tried(lambda: llm_query("x", output=long)), tried(lambda: submit(**{long: 1})),
+    tried(lambda: parallel_queries("x", max_concurrency=long)),
+]
+"""
+    result = run(cell(code), cell("submit(str(max(found)))"), tools=[add])
+    assert int(result.value) < 11_000
+    assert len(result.trace.to_jsonl()) < 200_000
+
+
 def test_the_host_runs_nothing_but_its_table() -> None:
     code = """
 import sys

@@ -543,3 +543,14 @@ def test_a_command_is_chosen_by_its_words() -> None:
             resolve.sandbox(given)
     with pytest.raises(ConfigurationError, match="command: WORDS"):
         resolve.sandbox("command")
+
+
+def test_what_a_killed_guest_left_keeps_no_other_from_starting(there: str) -> None:
+    seen = os.stat("/proc/self/ns/pid").st_ino
+    left = Path(there, f"rlm-{seen}-4194303-x")  # no process has so high a number
+    left.mkdir()
+    code = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')"
+    subprocess.run([sys.executable, "-c", code], cwd=left, check=True)
+    [done] = cells("1 + 1", sandbox=CommandSandbox(["env"], python=sys.executable, folder=there))
+    assert done.value == "2"
+    assert not left.exists()

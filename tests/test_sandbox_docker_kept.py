@@ -331,3 +331,11 @@ def test_limits_of_a_run_hold_in_a_kept_container(kept: str) -> None:
     facts: dict[str, Any] = {}
     cells("1", sandbox=DockerSandbox(reuse_container=kept), facts=facts)
     assert 0 < facts["memory_mb"] <= 1024 == LIMITS.memory_mb
+
+
+def test_what_a_killed_guest_left_keeps_no_other_from_a_kept_container(kept: str) -> None:
+    deep = "import os\nfor name in ['/tmp/rlm-left'] + ['d'] * 1500: os.mkdir(name); os.chdir(name)"
+    inside(kept, deep)
+    [done] = cells("1 + 1", sandbox=DockerSandbox(reuse_container=kept))
+    assert done.value == "2"
+    assert soon(lambda: "rlm-left" not in inside(kept, "import os; print(os.listdir('/tmp'))"))

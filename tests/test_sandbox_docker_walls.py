@@ -38,7 +38,7 @@ def host_config(sandbox: DockerSandbox) -> dict[str, Any]:
 def test_rr51_rr52_rr53_rr54_what_is_asked_for_by_default() -> None:
     found = host_config(DockerSandbox())
     assert found["Image"] == IMAGE
-    assert found["Memory"] >> 20 == 256
+    assert found["Memory"] >> 20 == 256 + 3 * 64  # what is written and printed is in memory
     assert (found["NanoCpus"], found["PidsLimit"]) == (10**9, 256)
     assert found["NetworkMode"] == "none"
 
@@ -51,10 +51,10 @@ def test_rr51_rr52_rr53_rr55_rr58_options_reach_the_engine() -> None:
     )  # fmt: skip
     found = host_config(sandbox)
     assert found["Image"] == "rlm/python"
-    assert found["Memory"] >> 20 == 96
+    assert found["Memory"] >> 20 == 96 + 3 * 7
     assert (found["NanoCpus"], found["PidsLimit"]) == (5 * 10**8, 32)
     assert found["NetworkMode"] == "default"
-    assert "size=7m" in found["Tmpfs"]["/tmp"]
+    assert "size=7m" in found["Tmpfs"]["/tmp"] and "nr_inodes=1024" in found["Tmpfs"]["/tmp"]
 
 
 @needs_engine
@@ -92,7 +92,7 @@ def test_lesson_31_what_the_guest_sees_is_whole_and_told() -> None:
 def test_lesson_31_what_is_missing_is_told_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from rlm.sandbox import _docker_berth
 
-    def open_walls(sandbox: DockerSandbox, inputs: int) -> dict[str, Any]:
+    def open_walls(*given: Any) -> dict[str, Any]:
         return {"read_only": False, "network_mode": "none", "tmpfs": {"/tmp": "mode=1777"}}
 
     monkeypatch.setattr(_docker_berth, "asked_for", open_walls)

@@ -620,3 +620,21 @@ def test_a_start_that_is_cancelled_while_inputs_are_staged_leaves_nothing(
 
     for wait in (0, 0.001, 0.003, 0.006, 0.01, 0.015):
         asyncio.run(main(wait))
+
+
+def test_a_session_has_as_many_descriptors_however_many_its_host_has() -> None:
+    code = """
+import os, resource
+opened = []
+try:
+    while True: opened.append(os.open("/dev/null", os.O_RDONLY))
+except OSError: pass
+len(opened)
+"""
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(700)]
+    try:
+        [done] = cells(code)
+    finally:
+        for fd in many:
+            os.close(fd)
+    assert 200 < int(done.value or "") < 320

@@ -28,9 +28,16 @@ def of_a_process_that_has_ended(folder: Path) -> Path:
     return Path(made.stdout.strip())
 
 
+def deep(folder: Path, levels: int) -> None:
+    """Make folders in folders, deeper than a path can be or a recursion goes."""
+    code = "import os\nfor _ in range(%d): os.mkdir('d'); os.chdir('d')" % levels
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
 def test_folders_of_dead_processes_are_removed_and_no_others(folder: Path) -> None:
     left = of_a_process_that_has_ended(folder)
     (left / "notes.txt").write_text("x", encoding="utf-8")
+    deep(left, 3000)
     own = Path(_scratch.private_folder())
     foreign = [folder / "rlm-notes", folder / "rlm-1-999999999-other", folder / "else"]
     for each in foreign:

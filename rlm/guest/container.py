@@ -8,6 +8,7 @@ import sys
 from typing import Any, Iterator
 
 from . import __main__ as guest
+from .remains import remove
 from .wire import pack
 
 __all__ = ["main", "seen"]
@@ -30,7 +31,7 @@ def main(scratch: str) -> None:
     try:
         guest.main()
     finally:
-        _remove(scratch)
+        remove(scratch)
 
 
 def seen() -> dict[str, Any]:
@@ -65,13 +66,7 @@ def sweep(folder: str) -> None:
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         if name.startswith(_PREFIX) and path not in alive:
-            _remove(path)
-
-
-def _remove(folder: str) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+            remove(path)
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Collection, List
 
-__all__ = ["empty", "kill_group", "kill_strays", "remove"]
+__all__ = ["empty", "kill_group", "kill_strays", "remove", "sweep"]
 
 
 def kill_group(pid: int) -> None:
@@ -40,6 +40,38 @@ def remove(folder: str) -> None:
         return  # the host removes what is left when it closes the place
     finally:
         os.close(above)
+
+
+def sweep(folder: str, prefix: str) -> None:
+    """Remove what dead processes of this user have left in a folder: `prefix`, a pid, `-`, a word.
+
+    It is a courtesy: where it cannot be done, it is not.
+    """
+    try:
+        entries = [entry for entry in os.scandir(folder) if entry.name.startswith(prefix)]
+    except OSError:
+        return
+    for entry in entries:
+        pid = entry.name[len(prefix) :].partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)) and _is_own(entry):
+            remove(entry.path)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_own(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def empty(folder: str) -> None:

@@ -38,7 +38,11 @@ _FLAGS = 4
 _LOCKS = (6, 7, 37, 38)
 _SHARED_FLAGS = 0x2000 | 0x4000 | 0x10000 | 0x40000
 """O_ASYNC, O_DIRECT (of both machines), O_NOATIME: others have the same open file."""
-_BUFFER_SIZES = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF, and both by force
+_SOCKETS = 1
+_DEAR_OPTIONS = (7, 8, 32, 33, 26, 44, 50, 51, 52)
+"""SO_SNDBUF, SO_RCVBUF, both by force; programs that filter: memory that no limit counts."""
+_OF_OTHERS = 1 << 31
+"""The first clock of a process by its number."""
 _LOOKS = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """What `ioctl` may do: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
 _OWN = 0x7A5A5A5A
@@ -73,7 +77,7 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
     """
     program = _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
     program += _unless("prctl", 0, _PROCESS_CALLS, _EPERM)
-    program += _when("setsockopt", 2, _EQUAL, _BUFFER_SIZES)
+    program += _only_modest_sockets() + _when("clock_gettime", 0, _AT_LEAST, [_OF_OTHERS])
     program += _only_harmless_fcntl() + _unless("ioctl", 1, _LOOKS, _ENOTTY)
     program += _refuse(_TO_DISK, 0) + _only_counted_memory() + _only_streams()
     if processes:
@@ -163,6 +167,14 @@ def _only_harmless_fcntl() -> bytes:
     tests += _op(_EQUAL, 1, 0, _FLAGS) + _fail(_EPERM)
     tests += _op(_LOAD, 0, 0, _ARGUMENTS_AT + 16) + _op(_ANY_BIT, 0, 1, _SHARED_FLAGS)
     return _on("fcntl", 1, tests + _fail(_EPERM))
+
+
+def _only_modest_sockets() -> bytes:
+    """Return what refuses to sockets what takes memory of the kernel, and no protocol's options."""
+    tests = _op(_EQUAL, 1, 0, _SOCKETS) + _op(_RETURN, 0, 0, _ALLOW)
+    tests += _op(_LOAD, 0, 0, _ARGUMENTS_AT + 16)
+    tests += b"".join(_op(_EQUAL, 0, 1, option) + _fail(_EPERM) for option in _DEAR_OPTIONS)
+    return _on("setsockopt", 1, tests)
 
 
 def _only_threads() -> bytes:

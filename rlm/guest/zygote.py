@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import fcntl
 import gc
 import importlib
 import mmap
@@ -39,8 +40,9 @@ _FIRST_TO_GO = b"900"
 
 def main(control_fd: int) -> None:
     """Serve the host on the other end of this Unix socket until it closes."""
-    control = socket.socket(fileno=control_fd)
-    control.set_inheritable(False)
+    # Its number is that of the host, which may have thousands; sessions may open 256 above it.
+    control = socket.socket(fileno=fcntl.fcntl(control_fd, fcntl.F_DUPFD_CLOEXEC, 3))
+    os.close(control_fd)
     gc.disable()  # until a session runs: nothing here has cycles, and what is frozen stays shared
     os.environ.pop("GLIBC_TUNABLES", None)
     _away_from_standard_streams()

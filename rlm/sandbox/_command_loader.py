@@ -18,7 +18,8 @@ MARK = b"\0rlm guest\0"
 
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
 
-# It names its folder as `_scratch` does, and removes what others, who were killed, have left.
+# It names its folder as `_scratch` does, and removes what others, who were killed, have left:
+# that may be deeper than `rmtree` goes.
 # Whoever asks it to end has closed its stdin: it ends by that, and clears up.
 _LOADER = f"""
 import os, signal, sys
@@ -26,10 +27,6 @@ if sys.version_info < (3, 9):
     sys.exit("the Python there is %d.%d: the guest needs 3.9 or newer" % sys.version_info[:2])
 homes = tuple(home.rstrip("/") + "/" for home in (sys.prefix, sys.base_prefix, sys.exec_prefix))
 sys.path[:] = [path for path in sys.path if path.startswith(homes)]
-def clear(path):
-    try: os.rmdir(path)
-    except FileNotFoundError: return
-    except OSError: __import__("shutil").rmtree(path, ignore_errors=True)
 def take(size):
     data = b""
     while len(data) < size:
@@ -37,6 +34,7 @@ def take(size):
         if not piece: sys.exit("nobody is there")
         data += piece
     return data
+def remove(folder): __import__("shutil").rmtree(folder, ignore_errors=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 folder, seen = sys.argv.pop(1), "/proc/self/ns/pid"
 processes = os.stat(seen).st_ino if os.path.exists(seen) else 0
@@ -44,22 +42,20 @@ scratch = "%s/rlm-%d-%d-%s" % (folder, processes, os.getpid(), os.urandom(4).hex
 try:
     try: os.mkdir(scratch, 0o700)
     except OSError as error: sys.exit("it cannot make its folder there: %s" % error)
-    for entry in list(os.scandir(folder)) if processes and os.access(folder, os.R_OK) else ():
-        words = entry.name.split("-")
-        if words[:2] == ["rlm", str(processes)] and not os.path.exists("/proc/" + words[2]):
-            clear(entry.path)
     os.chdir(scratch)
     os.write(1, {MARK!r} + os.fsencode(scratch) + b"\\n")
     path = os.path.join(scratch, "guest.zip")
     with open(path, "xb") as file: file.write(take(int.from_bytes(take(8), "big")))
     sys.path.insert(0, path)
     from guest.__main__ import main
+    from guest.remains import remove, sweep
     del sys.path[0]
     os.unlink(path)
+    if processes: sweep(folder, "rlm-%d-" % processes)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     main()
 finally:
-    clear(scratch)
+    remove(scratch)
 os._exit(0)
 """
 """Cells may import, and so read, what is in the interpreter's own folders. A folder that somebody

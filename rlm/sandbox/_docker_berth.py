@@ -189,7 +189,7 @@ def create(
         _ENVIRONMENT,
         {**Owner.mine(keeps).labels, PLACE: uuid.uuid4().hex, THE_RUN: RUN.get()},
         {} if folder is None else folder.mounts,
-        **asked_for(sandbox, inputs),
+        **asked_for(sandbox, inputs, engine.is_docker),
     )
 
 

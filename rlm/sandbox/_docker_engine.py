@@ -35,7 +35,8 @@ class NoSuchContainer(SandboxError):
 class Engine:
     """A connection to the engine that DOCKER_HOST names.
 
-    `local` says whether it probably sees this machine's files. SandboxError says what to do when
+    `local` says whether it probably sees this machine's files, `is_docker` whether it is Docker's
+    own: Podman's takes fewer options. SandboxError says what to do when
     none answers, ConfigurationError when its address cannot be used.
     """
 
@@ -44,7 +45,7 @@ class Engine:
         self.local = address.local
         with _explained(f"no Docker engine answers at {address.host}", START_ONE):
             address.knock(connect_timeout)
-            self._api = _client(address, connect_timeout)
+            self._api, self.is_docker = _client(address, connect_timeout)
         self._api.timeout = _REQUEST_SECONDS
         api = str(self._api.api_version)
         if tuple(map(int, api.split("."))) < _OLDEST_API:
@@ -201,20 +202,20 @@ class Engine:
             raise
 
 
-def _client(address: Address, timeout: float) -> Any:
-    """Return the SDK's client, which speaks what the engine does."""
+def _client(address: Address, timeout: float) -> tuple[Any, bool]:
+    """Return the SDK's client, which speaks what the engine does, and whether that is Docker."""
     from docker import APIClient
 
-    options = {**address.options(), "timeout": timeout}
-    if not address.tls:
-        return APIClient(**options, version="auto")
-    asking = APIClient(**options, version=".".join(map(str, _OLDEST_API)))
-    asking.trust_env = False  # else REQUESTS_CA_BUNDLE has more to say than DOCKER_CERT_PATH
-    with contextlib.closing(asking):
-        version = asking.version(api_version=False)["ApiVersion"]
-    client = APIClient(**options, version=version)
-    client.trust_env = False
-    return client
+    def client(version: str) -> Any:
+        made = APIClient(**address.options(), timeout=timeout, version=version)
+        if address.tls:
+            made.trust_env = False  # else REQUESTS_CA_BUNDLE has more to say than DOCKER_CERT_PATH
+        return made
+
+    with contextlib.closing(client(".".join(map(str, _OLDEST_API)))) as asking:
+        told = asking.version(api_version=False)
+    parts = [str(part.get("Name")) for part in told.get("Components") or ()]
+    return client(told["ApiVersion"]), "Podman Engine" not in parts
 
 
 def _is_refused_mount(said: str) -> bool:

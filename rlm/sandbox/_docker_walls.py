@@ -11,9 +11,16 @@ if TYPE_CHECKING:
 __all__ = ["asked_for", "missing_inside", "missing_outside", "unseen_inside"]
 
 
-def asked_for(sandbox: DockerSandbox, inputs: int) -> dict[str, Any]:
-    """Return what confines the container, in the engine's words, with `inputs` bytes more."""
-    memory = (int(sandbox.memory_mb) << 20) + inputs
+def asked_for(sandbox: DockerSandbox, inputs: int, counts_files: bool = True) -> dict[str, Any]:
+    """Return what confines the container, in the engine's words, with `inputs` bytes more.
+
+    `counts_files` is whether the engine can bound the number of files.
+    """
+    # what sessions write and what one of them prints is in memory, too, and nobody's
+    memory = (int(sandbox.memory_mb) + 3 * int(sandbox.scratch_mb) << 20) + inputs
+    scratch = f"rw,noexec,nosuid,nodev,size={sandbox.scratch_mb}m,mode=1777"
+    if counts_files:
+        scratch += f",nr_inodes={max(int(sandbox.scratch_mb) * 64, 1024)}"
     return {
         "network_mode": "default" if sandbox.network else "none",
         "read_only": True,
@@ -23,7 +30,7 @@ def asked_for(sandbox: DockerSandbox, inputs: int) -> dict[str, Any]:
         "memswap_limit": memory,
         "nano_cpus": int(sandbox.cpus * 1_000_000_000),
         "pids_limit": int(sandbox.pids),
-        "tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={sandbox.scratch_mb}m,mode=1777"},
+        "tmpfs": {"/tmp": scratch},
         "ipc_mode": "private",
         "runtime": sandbox.runtime,
     }

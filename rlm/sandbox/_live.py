@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
-from rlm.errors import RLMError, RunError, SandboxError, ToolError
+from rlm.errors import RLMError, SandboxError, ToolError, told
 from rlm.guest.session import BROKEN
 from rlm.guest.values import Blobs, decode, encode
 from rlm.guest.wire import VERSION, Frame, Message, WireError
@@ -222,9 +222,9 @@ class Live:
         try:
             return {"value": await self._timeless(name, args, kwargs)}
         except RLMError as error:
-            return {"error": _told(error)}
+            return {"error": told(error)}
         except Exception as error:
-            return {"error": _told(ToolError(f"{name}: {type(error).__name__}: {error}"))}
+            return {"error": told(ToolError(f"{name}: {type(error).__name__}: {error}"))}
 
     def _send(self, line: Line, answer: dict[str, Any], name: Any) -> None:
         """Send an answer, or say why its value cannot be sent."""
@@ -234,8 +234,8 @@ class Live:
                 answer["value"] = encode(answer["value"], blobs)
             line.send(answer, blobs.pieces)
         except Exception as error:  # of foreign objects; nothing of it was sent
-            told = _told(ToolError(f"{name}: {type(error).__name__}: {error}"))
-            line.send({"t": "answer", "id": answer["id"], "error": told})
+            failed = ToolError(f"{name}: {type(error).__name__}: {error}")
+            line.send({"t": "answer", "id": answer["id"], "error": told(failed)})
 
     async def _timeless(self, name: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a function while the clock of the cell stands still."""
@@ -321,8 +321,3 @@ _ENDS = {
     "SIGXCPU": "used up the processor time that a session has",
     "SIGSYS": "made a system call that is not allowed here",
 }
-
-
-def _told(error: RLMError) -> dict[str, Any]:
-    details = error.details() if isinstance(error, RunError) else {}
-    return {"type": type(error).__name__, "message": str(error), "details": details}

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlm.errors import RLMError, RunError, SandboxError, ToolError
+from rlm.errors import RLMError, SandboxError, ToolError, told
 from rlm.guest import errors
 from rlm.guest.bridge import Closed
 from rlm.guest.errors import CellTimeout
@@ -198,9 +198,9 @@ class LocalLive:
             answer.value, answer.blob = value, b"".join(blobs.pieces)
             answer.error = None
         except RLMError as error:
-            answer.error = _told(error)
+            answer.error = told(error)
         except Exception as error:
-            answer.error = _told(ToolError(f"{name}: {type(error).__name__}: {error}"))
+            answer.error = told(ToolError(f"{name}: {type(error).__name__}: {error}"))
 
     def _function(self, name: str) -> Any:
         function = self._functions.get(name) if isinstance(name, str) else None
@@ -246,7 +246,7 @@ class _Answer:
     def __init__(self) -> None:
         self.value: Any = None
         self.blob = b""
-        self.error: dict[str, Any] | None = _told(SandboxError("the session is closed"))
+        self.error: dict[str, Any] | None = told(SandboxError("the session is closed"))
         self._ready = threading.Lock()
         self._ready.acquire()
 
@@ -279,8 +279,3 @@ class _LoopFlusher(Flusher):
         self._pending.clear()
         for capture in self._captures:
             capture.flush()
-
-
-def _told(error: RLMError) -> dict[str, Any]:
-    details = error.details() if isinstance(error, RunError) else {}
-    return {"type": type(error).__name__, "message": str(error), "details": details}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import shutil
 import tempfile
-from pathlib import Path
+
+from rlm.guest.remains import sweep
 
 __all__ = ["private_folder", "sweep_once"]
 
@@ -20,12 +19,7 @@ def private_folder() -> str:
 @functools.cache
 def sweep_once() -> None:
     """Remove the folders that killed processes have left, once in the life of this process."""
-    folder = Path(tempfile.gettempdir())
-    with contextlib.suppress(OSError):  # it is a courtesy: where it cannot be done, it is not
-        for found in folder.glob(f"rlm-{_processes()}-*-*"):
-            pid = found.name.split("-")[2]
-            if pid.isdigit() and not _lives(int(pid)) and found.lstat().st_uid == os.getuid():
-                shutil.rmtree(found, ignore_errors=True)
+    sweep(tempfile.gettempdir(), f"rlm-{_processes()}-")
 
 
 def _processes() -> int:
@@ -34,13 +28,3 @@ def _processes() -> int:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
         return 0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 import rlm.guest
 from rlm.errors import SandboxError
+from rlm.guest.remains import remove
 from rlm.guest.wire import VERSION, Frames
 from rlm.sandbox._channel import FROM_ZYGOTE, Channel, OnFrame, OnLost
 from rlm.sandbox._inputs import Staged
@@ -94,7 +94,7 @@ class ProcessZygote(Zygote):
             run = asyncio.get_running_loop().run_in_executor
             await asyncio.shield(run(None, _end, self._process, self._scratch))
         else:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove(self._scratch)
 
     def _spawn(self, control: int) -> subprocess.Popen[bytes]:
         """Start a clean interpreter that runs the guest as a zygote on this descriptor."""
@@ -141,8 +141,7 @@ def _end(process: subprocess.Popen[bytes], scratch: str) -> None:
         process.kill()
         process.wait()
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(scratch)
+        remove(scratch)
         sweep_once()
 
 

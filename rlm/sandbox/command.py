@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any, ClassVar
 
 from rlm.errors import ConfigurationError, SandboxError
+from rlm.sandbox._allowed import check_path
 from rlm.sandbox._place import place_of
 from rlm.sandbox.base import CellLimits, Place
 from rlm.sandbox.remedies import refusal
@@ -79,9 +80,10 @@ class CommandSandbox:
                 f"python={self.python!r}: give a name or path that means the same to a shell, as"
                 " the command may hand it to one; further words belong into command"
             )
-        for path in (self.folder, *self.allow_read):
-            if not isinstance(path, str) or not path.startswith("/"):
-                raise ConfigurationError(f"{path!r}: give an absolute path")
+        if not isinstance(self.folder, str) or not self.folder.startswith("/"):
+            raise ConfigurationError(f"folder={self.folder!r}: give an absolute path")
+        for path in self.allow_read:
+            check_path(path)
         for name, word in self.env.items():
             if not isinstance(name, str) or not isinstance(word, str):
                 raise ConfigurationError(f"env: {name!r} and its value must be strings")

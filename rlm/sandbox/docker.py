@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, ClassVar
 
 from rlm.errors import ConfigurationError, SandboxError
+from rlm.sandbox._allowed import check_path
 from rlm.sandbox._docker_inputs import SECRETS_AT
 from rlm.sandbox._docker_pool import Pool
 from rlm.sandbox._docker_secrets import Source, checked
@@ -40,7 +41,8 @@ class DockerSandbox:
 
     * `image` is any that has a Python 3.9 or newer as `python3`; cells may import what it has.
     * All sessions of a run share `memory_mb` mebibytes beside the inputs, `cpus` processors, `pids`
-      processes and threads, and `scratch_mb` of files, which are in memory.
+      processes and threads, and `scratch_mb` of files. Those, and what is printed, are in memory
+      too: the container has three times `scratch_mb` more of it.
     * `network=True` gives the engine's default network.
     * `allow_read` are absolute paths of files and folders of the image that cells may read, beside
       the interpreter.
@@ -210,6 +212,5 @@ def _paths(given: Any) -> tuple[str, ...]:
         raise ConfigurationError(f"allow_read={given!r}: give a list of paths")
     paths = tuple(map(os.fspath, given))
     for path in paths:
-        if not path.startswith("/") or os.path.normpath(path) == "/":
-            raise ConfigurationError(f"allow_read={path!r}: give an absolute path below /")
+        check_path(path)
     return paths

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from rlm.errors import ConfigurationError, SandboxError
+from rlm.sandbox._allowed import check_path
 from rlm.sandbox._place import place_of
 from rlm.sandbox._zygote_process import ProcessZygote
 from rlm.sandbox.base import CellLimits, Place
@@ -20,7 +21,6 @@ from rlm.sandbox.remedies import refusal
 __all__ = ["ProcessSandbox"]
 
 _LEAST = {"memory_mb": 16, "cpu_seconds": 1, "processes": 0, "threads": 4, "scratch_mb": 1}
-_NEVER_READ = ("/proc/", "/sys/", "/dev/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +126,6 @@ def _folders_of(packages: tuple[str, ...]) -> list[str]:
 
 def _check_readable(path: str) -> None:
     """Refuse a path that cells cannot or must not be given."""
-    plain = os.path.normpath(path)
-    if not os.path.isabs(path) or plain == "/":
-        raise ConfigurationError(f"allow_read={path!r}: give an absolute path below /")
-    if any((real + os.sep).startswith(_NEVER_READ) for real in (plain, os.path.realpath(path))):
-        raise ConfigurationError(
-            f"allow_read={path!r}: what is below {', '.join(_NEVER_READ)} tells"
-        )
+    check_path(path, os.path.realpath(path))
     if not os.path.exists(path):
         raise ConfigurationError(f"allow_read={path!r}: there is no such file or folder")

@@ -157,6 +157,12 @@ def test_a_session_starts_threads_and_nothing_else(
     for family in (2, 16, 30, 40):
         assert verdict(program, machine, known["socketpair"], family, 1) == 97  # EAFNOSUPPORT
     assert verdict(program, machine, known["fsync"], 0) == 0
+    for option in (7, 8, 26, 33, 50):
+        assert verdict(program, machine, known["setsockopt"], 3, 1, option) == EPERM
+    assert verdict(program, machine, known["setsockopt"], 3, 41, 26) is ALLOWED  # IPV6_V6ONLY
+    assert verdict(program, machine, known["setsockopt"], 3, 1, 2) is ALLOWED  # SO_REUSEADDR
+    assert verdict(program, machine, known["clock_gettime"], 2) is ALLOWED
+    assert verdict(program, machine, known["clock_gettime"], (~77 << 3 | 2) & 0xFFFFFFFF) == EPERM
 
 
 @pytest.mark.parametrize("processes", [False, True])
