@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from engines import need_namespaces, need_program
 from escapes.screen import terminal_harms
+from weaker import without_namespaces
 
 import rlm
 from rlm.sandbox import remedies
@@ -129,11 +128,6 @@ def test_elsewhere_there_is_docker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # On a machine that truly offers less --------------------------------------------------------------
 
-_LESS = ("unshare", "-Urmpf", "--mount-proc")
-_WEAK = (
-    "echo 0 > /proc/sys/user/max_user_namespaces &&"
-    ' exec setpriv --inh-caps=-all --bounding-set=-all --no-new-privs "$@"'
-)
 _ASK = """
 import sys, rlm
 for _ in range(2):
@@ -145,22 +139,8 @@ for _ in range(2):
 
 def asked_where_namespaces_are_refused(sandbox: str, home: Path) -> tuple[str, list[str]]:
     """Return what a program prints of two runs, and the lines that it writes to stderr."""
-    need_program("unshare")
-    need_program("setpriv")
-    done = subprocess.run(
-        [*_LESS, "sh", "-c", _WEAK, "sh", sys.executable, "-c", _ASK, sandbox],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "PYTHONPATH": _ROOT},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    need_namespaces(done)
+    done = without_namespaces([sys.executable, "-c", _ASK, sandbox], home)
     return done.stdout, done.stderr.splitlines()
-
-
-_ROOT = str(Path(__file__).parents[1])
 
 
 def test_where_namespaces_are_refused_a_run_is_warned_once_and_answers(tmp_path: Path) -> None:

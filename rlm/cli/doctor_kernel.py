@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -85,7 +86,8 @@ def found_namespaces(tried: dict[str, int]) -> Finding:
     parts = []
     for error in dict.fromkeys(error for error in tried.values() if error):
         names = ", ".join(name for name, found in tried.items() if found == error)
-        parts.append(f"refused: {names} ({os.strerror(error)})")
+        why = "their number is limited to none" if error == errno.ENOSPC else os.strerror(error)
+        parts.append(f"refused: {names} ({why})")
     parts += [f"there are {', '.join(there)}"] if there else []
     return Finding("note", "namespaces", "; ".join(parts), remedy("namespaces"))
 

@@ -236,10 +236,10 @@ def _wall(name: str, how: str, is_open: bool, climbs: Sequence[Climb]) -> Wall:
     state: Literal["held", "climbed", "open", "untried"]
     if any(climb.held is False for climb in climbs):
         state = "open" if is_open else "climbed"
-    elif any(climb.held for climb in climbs):
-        state = "held"
+    elif is_open and any(climb.held is None for climb in climbs):
+        state = "open"
     else:
-        state = "open" if is_open else "untried"
+        state = "held" if any(climb.held for climb in climbs) else "open" if is_open else "untried"
     return Wall(name, state, how, tuple(climbs))
 
 

@@ -131,8 +131,8 @@ def _said(wall: Wall) -> str:
         ways = "; ".join(f"{climb.what}: {climb.said}" for climb in over)
         return f"{wall.how}; but it {ways}" if wall.how else f"it {ways}"
     tries = [climb.what for climb in wall.climbs if climb.held]
-    if not tries:
-        why = "; ".join(dict.fromkeys(climb.said for climb in wall.climbs))
+    if wall.state != "held":
+        why = "; ".join(dict.fromkeys(c.said for c in wall.climbs if c.held is None))
         return "; ".join(filter(None, [wall.how, why]))
     if not wall.how:
         return f"no cell {', or '.join(tries)}"

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 import pytest
 from engines import need_docker
+from weaker import without_namespaces
 
 from cli.pseudo import on_a_terminal
 from cli.shell import PROGRAM, environment, rlm
@@ -420,6 +421,15 @@ def test_namespaces_that_are_refused_come_with_how_to_get_them() -> None:
     found = found_namespaces({"user": 1, "pid": 1, "uts": 0})
     assert found.state == "note" and "user, pid (Operation not permitted)" in found.text
     assert found.how
+
+
+def test_where_namespaces_are_refused_that_wall_is_open_and_others_hold(tmp_path: Path) -> None:
+    done = without_namespaces([*PROGRAM, "doctor", "--sandbox", "process"], tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"note +namespaces +refused: .*limited to none", done.stdout), done.stdout
+    assert re.search(r"open +namespaces +it promises none", done.stdout), done.stdout
+    for wall in ("files", "network", "processes", "system_calls", "siblings"):
+        assert re.search(rf"held +{wall} ", done.stdout), done.stdout
 
 
 # Docker's engine -------------------------------------------------------------------------------
