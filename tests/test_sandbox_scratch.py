@@ -30,7 +30,7 @@ def of_a_process_that_has_ended(folder: Path) -> Path:
 
 def deep(folder: Path, levels: int) -> None:
     """Make folders in folders, deeper than a path can be or a recursion goes."""
-    code = "import os\nfor _ in range(%d): os.mkdir('d'); os.chdir('d')" % levels
+    code = f"import os\nfor _ in range({levels}): os.mkdir('d'); os.chdir('d')"
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
 

@@ -93,6 +93,8 @@ class Walls:
         self._is_root = confine.is_root()
         self._bounded = bool(self._own) and _can_be_bounded()
         confine.drop_capabilities()
+        if "pid" in self._own:
+            confine.die_with(0)  # who waits outside; another user has forgotten it
         self._no_gain = confine.give_up_privileges()
         confine.conceal()
         if self._options["fence"]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -122,7 +123,7 @@ class ProcessZygote(Zygote):
 
     def _end_by_force(self) -> None:
         assert self._process is not None
-        self._process.kill()
+        _kill(self._process)
 
     def _on_lost(self, reason: str) -> None:
         self._complaints.seek(0)
@@ -138,11 +139,18 @@ def _end(process: subprocess.Popen[bytes], scratch: str) -> None:
         _await_end(process.pid)
         process.wait(5)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _kill(process)
         process.wait()
     finally:
         remove(scratch)
         sweep_once()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a zygote, and who waits for it outside of its namespace."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _await_end(pid: int) -> None:
