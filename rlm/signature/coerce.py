@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, Vali
 
 from rlm.errors import ConfigurationError
 from rlm.signature.output import plain
-from rlm.signature.reading import TooLong, bounded, read
+from rlm.signature.reading import TooLong, bounded, count_change, read
 from rlm.signature.scalars import SCALARS, Refused
 from rlm.signature.types import is_union, members, type_text
 
@@ -108,6 +108,7 @@ def convert(value: Any, annotation: Any) -> Any:
     except ValidationError:
         pass
     with bounded():
+        count_change()
         changed = _coerced(value, annotation)
     try:
         return adapter(annotation).validate_python(changed)

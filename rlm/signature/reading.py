@@ -13,25 +13,28 @@ from typing import Any
 
 from rlm.signature.scalars import Refused
 
-__all__ = ["TooLong", "bounded", "read", "unbounded"]
+__all__ = ["TooLong", "bounded", "count_change", "read", "unbounded"]
 
 _LONGEST = 1_000_000
 """Characters that are read for the values they write; what is to be a text has no bound."""
 _LONGEST_LITERAL = 100_000
 """Characters of one Python literal: its syntax tree takes hundreds of bytes for each."""
+_MOST_CHANGES = 300_000
+"""Values that are made into what a type asks for; of those that are it there is no bound."""
 _LANGUAGE = re.compile(r"[\w-]*")
 
 
 class TooLong(Refused):
-    """A text is too long to be read for the value that it writes."""
+    """A text is too long to be read for the value that it writes, or values are too many."""
 
 
 @dataclass(slots=True)
 class _Allowance:
-    """Characters that may still be read, and those that one literal may have."""
+    """Characters that may still be read, those that one literal may have, values to change."""
 
     left: float = _LONGEST
     literal: float = _LONGEST_LITERAL
+    changes: float = _MOST_CHANGES
 
     def spend(self, characters: int, meant: str) -> None:
         self.left -= characters
@@ -59,7 +62,7 @@ def bounded() -> AbstractContextManager[None]:
 
 def unbounded() -> AbstractContextManager[None]:
     """Read texts of any size: they are the caller's own."""
-    return _allowing(_Allowance(float("inf"), float("inf")))
+    return _allowing(_Allowance(*3 * [float("inf")]))
 
 
 @contextmanager
@@ -69,6 +72,17 @@ def _allowing(allowance: _Allowance) -> Iterator[None]:
         yield
     finally:
         _allowance.reset(token)
+
+
+def count_change() -> None:
+    """Count a value that is not yet what its type asks for; raises TooLong for one too many."""
+    allowance = _allowance.get() or _Allowance()
+    allowance.changes -= 1
+    if allowance.changes < 0:
+        raise TooLong(
+            f"more than {_MOST_CHANGES:,} values are of other types than are asked for: submit "
+            "them as the type says"
+        )
 
 
 def read(text: str, meant: str) -> Any:

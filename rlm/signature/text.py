@@ -24,6 +24,8 @@ _QUOTED = {'"': re.compile(r'"(?:\\.|[^"\\\n])*+"'), "'": re.compile(r"'(?:\\.|[
 _LONGEST = 100_000
 _LONGEST_FIELDS = 10_000
 """Characters of all fields of a text, with their descriptions: cells write such texts, too."""
+_MOST_PARTS = 200
+"""Types within types, of which each has a validator of its own."""
 _KEPT = 2_000
 """Characters of a text that is kept once it is read; what is made of longer ones is large."""
 _NOTHING = object()
@@ -86,6 +88,11 @@ def _split(text: str) -> tuple[_Side, _Side, str]:
     if end > _LONGEST_FIELDS:
         raise ConfigurationError(
             f"the fields of a signature have at most {_LONGEST_FIELDS:,} characters, not {end:,}"
+        )
+    parts = text.count("[", 0, end) + text.count("|", 0, end)
+    if parts > _MOST_PARTS:
+        raise ConfigurationError(
+            f"the types of a signature have at most {_MOST_PARTS} '[' and '|', not {parts:,}"
         )
     left = _side(text, 0, arrow.start(), comments)
     right = _side(text, arrow.end(), end, comments)

@@ -64,6 +64,8 @@ _SPELLINGS: Mapping[str, Any] = {
 _SPECIAL = ("Literal", "Optional", "Union")
 _MODULES = {"typing", "t", "datetime", "dt", "decimal", "uuid", "builtins", "rlm"}
 _DEEPEST = 20
+_MOST_ALTERNATIVES = 10
+"""A value that fits none of them has an error for each, and there may be many values."""
 _ARITY = {list: 1, set: 1, frozenset: 1, dict: 2}
 
 
@@ -148,7 +150,14 @@ def _subscripted(value: ast.expr, inner: ast.expr, depth: int) -> Any:
 
 
 def _union(parts: list[ast.expr], depth: int) -> Any:
-    return Union[tuple(read_type(part, depth - 1) for part in parts)]  # noqa: UP007 - made of values
+    kinds = tuple(read_type(part, depth - 1) for part in parts)
+    made: Any = Union[kinds]  # noqa: UP007 - made of values
+    count = len(get_args(made))
+    if get_origin(made) is Union and count > _MOST_ALTERNATIVES:
+        raise ConfigurationError(
+            f"a union has at most {_MOST_ALTERNATIVES} alternatives, not {count:,}"
+        )
+    return made
 
 
 def _is_ellipsis(node: ast.expr) -> bool:

@@ -104,6 +104,22 @@ def test_many_choices_are_looked_up_not_tried() -> None:
         assert set(wanted.coerce(["A7"] * 100_000).answer) == {"a7"}
 
 
+def test_values_of_other_types_are_changed_up_to_a_number() -> None:
+    kinds = ", ".join(f"tuple[int, Literal['a{number}']]" for number in range(9))
+    wanted = Signature.parse(f"-> answer: list[Union[{kinds}, int]]")
+    assert wanted.coerce(["1"] * 1_000).answer == [1] * 1_000
+    with pytest.raises(ValidationFailed, match="submit them as the type says"):
+        wanted.coerce(["1"] * 60_000)
+
+
+def test_a_caller_may_give_any_number_of_values_to_change() -> None:
+    contract = Signature.parse("numbers: list[int] -> answer")
+    inputs = {"numbers": ["1"] * 400_000}
+    assert contract.check_inputs(inputs, trusted=True)["numbers"] == [1] * 400_000
+    with pytest.raises(ConfigurationError, match="submit them as the type says"):
+        contract.check_inputs(inputs)
+
+
 def test_keys_that_are_not_known_are_told_in_part() -> None:
     given = {f"key{number}": number for number in range(100_000)}
     with watched(), pytest.raises(ValidationFailed) as caught:
