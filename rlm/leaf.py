@@ -128,6 +128,9 @@ async def check_room(messages: tuple[Message, ...], model: RosterModel, cap: int
     Raises ContextWindowExceeded when they leave no room for a reply of `cap` tokens.
     """
     room = _room(model, cap)
+    length = sum(len(message.content) for message in messages)
+    if length > room * _MOST_CHARS_A_TOKEN:  # it would be counted for seconds, to be refused
+        raise _too_long(length // 4, room, model)
     bound = tokens.bound_messages(messages)
     if bound <= room:
         return bound

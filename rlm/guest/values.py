@@ -92,15 +92,19 @@ def decode(
     open_file: Callable[[Mapping[str, Any]], Any] | None = None,
     record: Callable[[str, dict[str, Any]], Any] = Record,
     shared: Callable[..., Any] | None = None,
+    foreign: bool = False,
 ) -> Any:
     """Return the value that tagged JSON stands for; WireError when it stands for none.
 
     `names` has the objects that the other side may refer to; `open_file` takes a file's entry;
     `record` makes a record of a type's name and its fields; `shared` is a `mapped.Shared` of the
-    file that `blob` shows, where it may be used.
+    file that `blob` shows, where it may be used. `foreign` is for values of a guest: long numbers
+    are weighed, too, which whoever writes them as text pays for.
     """
     try:
-        return _Decoder(memoryview(blob), names or {}, open_file, record, shared).decode(value, 0)
+        decoder = _Decoder(memoryview(blob), names or {}, open_file, record, shared)
+        decoder.foreign = foreign
+        return decoder.decode(value, 0)
     except WireError:
         raise
     except NotPortable as error:
@@ -262,6 +266,7 @@ class _Decoder:
         self._unread = len(blob)
         self._scales = Scales()
         self._in_table = False
+        self.foreign = False
         self._names = names
         self._open_file = open_file
 
@@ -271,18 +276,23 @@ class _Decoder:
         if isinstance(value, list):
             return [self.decode(item, depth + 1) for item in value]
         if not isinstance(value, dict):
-            return value
+            return self._weighed(value) if type(value) is int else value
         if "$" not in value:
             return {key: self.decode(item, depth + 1) for key, item in value.items()}
         tag = value["$"]
         if tag in _SIMPLE:
-            return _SIMPLE[tag](value["v"])
+            return self._weighed(_SIMPLE[tag](value["v"]))
         if tag in _CONTAINERS:
             items = [self.decode(item, depth + 1) for item in value["v"]]
             if tag != "tuple":
                 self._scales.keys(items)
             return _CONTAINERS[tag](items)
         return self._special(tag, value, depth)
+
+    def _weighed(self, value: Any) -> Any:
+        if self.foreign and type(value) is int:
+            self._scales.number(value)
+        return value
 
     def _special(self, tag: Any, value: dict[str, Any], depth: int) -> Any:
         if tag == "str":

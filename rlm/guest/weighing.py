@@ -46,6 +46,10 @@ class Scales:
                 if key not in group:
                     group.append(key)
 
+    def number(self, value: int) -> None:
+        """Weigh a number: to write a long one as text takes the square of its length."""
+        self._spend((value.bit_length() >> 7) ** 2, "long numbers in one value")
+
     def table(self, columns: int) -> None:
         """Weigh a table: each, and each of its columns, costs pandas 20 µs, however small."""
         self._spend(_TABLE + _COLUMN * columns, "tables or columns in one value")

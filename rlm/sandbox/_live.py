@@ -189,7 +189,8 @@ class Live:
         if self._calls and self._held + size > self._zygote.bounds.blob:
             raise WireError("its calls that wait for an answer hold too much")
         args, kwargs = (
-            decode(message[part], blob, self._names, record=_fields) for part in ("args", "kwargs")
+            decode(message[part], blob, self._names, record=_fields, foreign=True)
+            for part in ("args", "kwargs")
         )
         if not isinstance(args, list) or not isinstance(kwargs, dict):
             raise WireError("a call without arguments")

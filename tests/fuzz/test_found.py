@@ -199,6 +199,22 @@ def test_an_answer_too_large_to_send_is_an_error_in_the_cell() -> None:
     assert done.value == "1200" or (done.error is not None and "too large" in done.error.message)
 
 
+@pytest.mark.parametrize("form", [hex, int], ids=["tagged", "plain"])
+def test_many_long_numbers_are_refused_before_they_are_written_as_text(form: Any) -> None:
+    number = 10**4200
+    value: Any = {"$": "int", "v": hex(number)} if form is hex else number
+    call = {"t": "call", "id": 1, "name": "echo", "args": [[value] * 1000], "kwargs": {}}
+
+    async def main() -> None:
+        async with Host() as host:
+            done = await host.attack("running", pack(call))
+            assert done is not None
+            assert done.error is not None
+            assert "long numbers" in done.error.message
+
+    asyncio.run(main())
+
+
 def test_the_images_of_a_cell_cannot_name_the_same_bytes_again_and_again() -> None:
     done: dict[str, Any] = {"t": "done", "n": 1, "stdout": "", "stderr": "", "value": None}
     done |= {"stdout_chars": 0, "stderr_chars": 0, "error": None, "variables": [], "files": []}
