@@ -22,6 +22,12 @@ _CHUNK = 64 * 1024
 _LARGEST_READ = 8 * 1024 * 1024
 
 
+class _Beside(Blobs):
+    """Texts that would make much JSON, of which a host takes little."""
+
+    least = 256
+
+
 class Closed(Exception):
     """The host has gone away."""
 
@@ -90,7 +96,7 @@ class Bridge:
         self, name: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call a host function; what it raises is raised here by name."""
-        blobs = Blobs()
+        blobs = _Beside()
         message = {
             "t": "call",
             "name": name,

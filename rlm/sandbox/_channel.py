@@ -28,6 +28,7 @@ __all__ = [
 
 _CHUNK = 256 * 1024
 _MOST_BYTES = 1024 * 1024 * 1024
+_MOST_JSON = 32 * 1024 * 1024
 _MOST_VALUES = 500_000
 """More than that stops the event loop for seconds, when they are an output of typed fields."""
 _JSON_COPIES = 8
@@ -54,7 +55,7 @@ class Cutter(Protocol):
 def bounds_of(memory_mb: int | None) -> Bounds:
     """Return what a frame of a guest has at most: reading it takes no more than that guest has."""
     most = _MOST_BYTES if memory_mb is None else min(_MOST_BYTES, memory_mb << 20)
-    json = min(MAX_JSON, most // _JSON_COPIES)
+    json = min(_MOST_JSON, most // _JSON_COPIES)
     return Bounds(json, most, min(_MOST_VALUES, most // VALUE_BYTES))
 
 
