@@ -13,6 +13,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from fuzz.watchdog import watched
 from pydantic import BaseModel
 from rich.console import Console
 
@@ -31,7 +32,6 @@ from rlm.signature.coerce import convert
 from rlm.signature.scalars import Refused
 from rlm.sinks import wording
 from rlm.sinks.lines import Verbose
-from tests.fuzz.watchdog import watched
 
 PARTS = [
     *("`", "```", "```\n", "\n```", "\n", " ", " \n", "\t", '"', "'", "\\", '\\"', "\\'", "\\\n"),

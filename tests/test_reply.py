@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fuzz.watchdog import watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlm.errors
 from rlm.reply import Dialect, Exec, Final, ParseError, parse
-from tests.fuzz.watchdog import watched
 
 CASES: dict[str, list[dict[str, Any]]] = json.loads(
     Path(__file__).with_name("replies.json").read_text(encoding="utf-8")

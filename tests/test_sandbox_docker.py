@@ -15,13 +15,14 @@ import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_containers import cells, containers, place_of, soon
 from parts import Ask, cell
 from runs import CHEAP, USED
 
@@ -31,61 +32,11 @@ from rlm.errors import ConfigurationError, SandboxError
 from rlm.files import File
 from rlm.sandbox._docker_engine import Engine, MountRefused
 from rlm.sandbox._docker_owner import Owner
-from rlm.sandbox.base import CellLimits, Execution, Functions, OpenOptions, Place
+from rlm.sandbox.base import CellLimits, OpenOptions, Place
 from rlm.sandbox.docker import IMAGE, DockerSandbox
 from rlm.testing import ScriptedLM
 
-LIMITS = CellLimits(seconds=20)
 needs_engine = pytest.mark.docker
-
-
-@asynccontextmanager
-async def place_of(
-    inputs: dict[str, Any] | None = None,
-    limits: CellLimits = LIMITS,
-    sandbox: DockerSandbox | None = None,
-) -> AsyncIterator[Place]:
-    async with (sandbox or DockerSandbox()).start(inputs or {}, limits) as place:
-        yield place
-
-
-def cells(
-    *codes: str,
-    inputs: dict[str, Any] | None = None,
-    functions: Functions | None = None,
-    limits: CellLimits = LIMITS,
-    sandbox: DockerSandbox | None = None,
-) -> list[Execution]:
-    async def main() -> list[Execution]:
-        async with (
-            place_of(inputs, limits, sandbox) as place,
-            place.open(inputs or {}, functions or {}, OpenOptions()) as session,
-        ):
-            return [await session.execute(code) for code in codes]
-
-    return asyncio.run(main())
-
-
-def containers(host: str = "") -> dict[str, dict[str, Any]]:
-    """Return what the engine knows of this process's containers, or of those of a host label."""
-    import docker
-
-    mine = [f"{name}={value}" for name, value in Owner.mine().labels.items()]
-    client = docker.APIClient(base_url=os.environ["DOCKER_HOST"], version="auto")
-    try:
-        found = client.containers(
-            all=True, filters={"label": [f"rlm.host={host}"] if host else mine}
-        )
-        return {each["Id"]: client.inspect_container(each["Id"]) for each in found}
-    finally:
-        client.close()
-
-
-def soon(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 @pytest.fixture

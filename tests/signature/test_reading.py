@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from fuzz.watchdog import watched
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +12,6 @@ from rlm.errors import ConfigurationError, ValidationFailed
 from rlm.signature import Signature
 from rlm.signature.coerce import convert
 from rlm.signature.scalars import Refused
-from tests.fuzz.watchdog import watched
 
 LARGE = json.dumps([1] * 400_000)
 ITSELF = "submit the list itself, not its text"

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any, Literal, Optional
 
 import pytest
+from fuzz.watchdog import watched
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rlm.errors import ConfigurationError
 from rlm.files import File
 from rlm.signature import Field, Signature, parse_type, type_text
-from tests.fuzz.watchdog import watched
 
 
 def test_a_line_of_text_is_a_signature() -> None:
