@@ -33,9 +33,9 @@ types: .venv/dev.stamp ## mypy, strict.
 floors: .venv/dev.stamp ## import-linter: imports only go down.
 	$(BIN)/lint-imports
 
-# Three on two cores: one of them waits for an engine or a deadline, as a rule.
+# Four on two cores: two of them wait for an engine or a deadline, as a rule.
 unit: .venv/dev.stamp ## pytest.
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m 'not soak'
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m 'not soak'
 
 # Without RLM_NO_ATHERIS, a machine for which there is no atheris fails here.
 .venv/soak.stamp: .venv/dev.stamp

@@ -35,8 +35,15 @@ ATTACK = "\x1b]52;c;b3duZWQ=\x07\x1bP0;1|17/6b\x1b\\\x1b[2J\x9b31m\u202egnp.exe\
 # What the terminal is sent ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("one", [pytest.param(one, id=one.name) for one in OUTPUTS])
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(one, id=one.name, marks=[pytest.mark.soak] if number % 4 else [])
+        for number, one in enumerate(OUTPUTS)
+    ],
+)
 def test_a_terminal_obeys_nothing_of_a_hostile_output(tmp_path: Path, one: Case) -> None:
+    """A quarter of them, and the others in the long run."""
     seen = on_a_terminal("exec", cwd=tmp_path, stdin=f"{PRELUDE}\n{one.code}")
     assert seen.code in (0, 1)
     assert seen.text and terminal_harms(seen.text) == []

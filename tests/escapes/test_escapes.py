@@ -14,6 +14,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the referee's namesp
 CASES = tables()
 SEED = int(os.environ.get("ESCAPES_SEED", "1"))
 PARTS = 4
+a_quarter = pytest.mark.parametrize(
+    "number", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, PARTS))]
+)
 
 
 def part(cases: tuple[Case, ...], number: int) -> tuple[Case, ...]:
@@ -33,8 +36,9 @@ def test_there_are_cases_enough_and_nearly_all_have_a_control() -> None:
 
 
 @linux
-@pytest.mark.parametrize("number", range(PARTS))
+@a_quarter
 def test_each_case_works_against_a_bare_exec(number: int) -> None:
+    """A quarter of the cases, and the others in the long run."""
     cases = tuple(one for one in part(CASES, number) if one.control)
     found = controlled(cases)
     assert [one.name for one in cases if not found.get(one.name)] == []
@@ -55,9 +59,7 @@ def test_nothing_of_a_sample_gets_through_process_with_programs_and_command(kind
 
 @linux
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    "number", [0, *(pytest.param(n, marks=pytest.mark.soak) for n in range(1, PARTS))]
-)
+@a_quarter
 def test_nothing_gets_through_docker(number: int) -> None:
     """A quarter of the cases, and the others in the long run."""
     assert breaches("docker", sample(part(CASES, number), 0, SEED)) == {}

@@ -170,7 +170,7 @@ def test_calls_that_wait_cannot_hold_more_than_the_memory_of_their_session(
 
 
 def test_a_frame_of_millions_of_empty_lists_is_refused() -> None:
-    body = b'{"t":"call","id":1,"name":"echo","kwargs":{},"args":[' + b"[]," * 5_000_000 + b"0]}"
+    body = b'{"t":"call","id":1,"name":"echo","kwargs":{},"args":[' + b"[]," * 1_000_000 + b"0]}"
 
     async def main() -> None:
         async with Host() as host:
