@@ -217,7 +217,9 @@ def test_lesson_34_cancelling_the_start_keeps_nothing(after: float) -> None:
 
 
 def _kept() -> set[str]:
-    return {labels["id"] for labels in engine_does(lambda engine: engine.labelled(KEPT))}
+    """Return those of this process: other tests keep some at the same time."""
+    mine = [KEPT, f"rlm.pid={os.getpid()}"]
+    return {labels["id"] for labels in engine_does(lambda engine: engine.labelled(*mine))}
 
 
 def test_lesson_34_a_start_that_fails_keeps_nothing() -> None:
