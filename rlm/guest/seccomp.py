@@ -50,8 +50,8 @@ _OWN = 0x7A5A5A5A
 _PROCESS_CALLS = (2, 3, 15, 16, 21, 23, 29, 30, 38, 39, 41, 42, 51, 55, 56, 0x53564D41)
 """What `prctl` may do: look at a process, name it and its memory, slow its timers, gain less."""
 
-_LOAD, _EQUAL, _ABOVE, _AT_LEAST, _ANY_BIT, _AND, _RETURN = (
-    0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x06,
+_LOAD, _EQUAL, _ABOVE, _AT_LEAST, _ANY_BIT, _AND, _JUMP, _RETURN = (
+    0x20, 0x15, 0x25, 0x35, 0x45, 0x54, 0x05, 0x06,
 )  # fmt: skip
 _NUMBER_AT, _MACHINE_AT, _ARGUMENTS_AT = 0, 4, 16
 _SECCOMP = 22
@@ -75,7 +75,11 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
     starts nothing but threads. With `fenced` it also changes no file's mode, times or owner, which
     Landlock leaves open.
     """
-    program = _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
+    started = _STARTS if processes else ()
+    changed = () if fenced else (*_OWNERS, *_MODES_AND_TIMES)
+    own = [name for name in FREE if name != "clock_gettime"]
+    program = _free([*own, "socket", "prlimit64", *started, *changed])
+    program += _refuse(["unshare", *_UNCOUNTED, *_OTHER_SIGNALS])
     program += _unless("prctl", 0, _PROCESS_CALLS, _EPERM)
     program += _only_modest_sockets() + _when("clock_gettime", 0, _AT_LEAST, [_OF_OTHERS])
     program += _only_harmless_fcntl() + _unless("ioctl", 1, _LOOKS, _ENOTTY)
@@ -89,7 +93,7 @@ def of_session(parent: int, processes: bool, fenced: bool) -> bytes:
         program += _refuse(["fork", "vfork", "execve", "execveat"]) + _only_threads()
     if fenced:
         program += _refuse(_OWNERS) + _refuse(_MODES_AND_TIMES, 0)
-    return program + _only([*FREE, "socket", "prlimit64", *_STARTS, *_OWNERS, *_MODES_AND_TIMES])
+    return program + _fail(_ENOSYS)
 
 
 def install(body: bytes) -> bool:
@@ -198,17 +202,24 @@ def _only_streams() -> bytes:
     return _on("socketpair", 0, tests)
 
 
-def _only(names: Iterable[str]) -> bytes:
-    """Return what allows these calls and no other, by ranges of their numbers."""
+def _free(names: Iterable[str]) -> bytes:
+    """Return what allows these calls, found by halves: a kernel tries each number that there is."""
     numbers = sorted(number for number in map(_number, names) if number is not None)
-    ranges: list[list[int]] = []
+    ranges: list[tuple[int, int]] = []
     for number in numbers:
         if ranges and ranges[-1][1] == number - 1:
-            ranges[-1][1] = number
+            ranges[-1] = (ranges[-1][0], number)
         else:
-            ranges.append([number, number])
-    allowed = b"".join(
-        _op(_ABOVE, 2, 0, last) + _op(_AT_LEAST, 0, 1, first) + _op(_RETURN, 0, 0, _ALLOW)
-        for first, last in ranges
-    )
-    return allowed + _fail(_ENOSYS)
+            ranges.append((number, number))
+    return _halved(ranges) if ranges else b""
+
+
+def _halved(ranges: Sequence[tuple[int, int]]) -> bytes:
+    """Return what allows numbers in these ranges; others come out at its end."""
+    if len(ranges) == 1:
+        [(first, last)] = ranges
+        return _op(_AT_LEAST, 0, 2, first) + _op(_ABOVE, 1, 0, last) + _op(_RETURN, 0, 0, _ALLOW)
+    middle = len(ranges) // 2
+    lower, upper = _halved(ranges[:middle]), _halved(ranges[middle:])
+    over = _op(_AT_LEAST, len(lower) // 8 + 1, 0, ranges[middle][0])
+    return over + lower + _op(_JUMP, 0, 0, len(upper) // 8) + upper

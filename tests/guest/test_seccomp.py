@@ -64,6 +64,8 @@ def verdict(program: bytes, machine: str, number: int, *arguments: int) -> int |
             accumulator = struct.unpack_from("I", fields, value)[0]
         elif kind == 0x54:
             accumulator &= value
+        elif kind == 0x05:
+            place += value
         elif kind in tests:
             place += yes if tests[kind](accumulator, value) else no
         elif kind == 0x06:
